@@ -1,0 +1,108 @@
+"""Bytes of answers to clients: heads relayed from a model server, heads of our own, error frames.
+
+Pure. What depends on a head alone is remembered beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from .fields import end_to_end
+from .framing import Body, ChunkedBody, CloseBody, LengthBody, UnchunkedBody
+from .head import RequestHead
+from .response_head import ResponseHead
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus} | {499: "Client Closed Request"}
+BODILESS = frozenset((204, 304))
+
+
+def status_line(status: int) -> bytes:
+    return f"HTTP/1.1 {status} {_PHRASES.get(status, 'Unknown')}\r\n".encode("latin-1")
+
+
+def no_body(request: RequestHead, status: int) -> bool:
+    """Whether the answer has no body whatever its headers say."""
+    return request.method == "HEAD" or status in BODILESS or 100 <= status < 200
+
+
+def plain_answer(
+    request: RequestHead | None,
+    status: int,
+    headers: Sequence[tuple[str, str]],
+    body: bytes,
+    *,
+    date: bytes,
+    close: bool,
+) -> bytes:
+    """A whole answer with a body of known length."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers).encode("latin-1")
+    ending = b"Connection: close\r\n\r\n" if close else b"\r\n"
+    if status in BODILESS:
+        return b"%b%b%b%b" % (status_line(status), lines, date, ending)
+    head = b"%b%b%bContent-Length: %d\r\n%b" % (
+        status_line(status),
+        lines,
+        date,
+        len(body),
+        ending,
+    )
+    return head if request is not None and no_body(request, status) else head + body
+
+
+def relayed_head(
+    request: RequestHead, answer: ResponseHead, request_id: bytes, *, chunked: bool, close: bool
+) -> bytes:
+    """The model server's head for the client: its headers kept, those of the hop replaced."""
+    key = (request.minor, chunked, close)
+    block = answer.memo.get(key)
+    if block is None:
+        block = answer.memo[key] = _relayed_block(answer, chunked=chunked, close=close)
+    if b"x-request-id" in answer.fields:
+        return b"%b\r\n" % (block,)
+    return b"%bX-Request-ID: %b\r\n\r\n" % (block, request_id)
+
+
+def _relayed_block(answer: ResponseHead, *, chunked: bool, close: bool) -> bytes:
+    kept = end_to_end(answer.headers, answer.fields)
+    lines = [b"%b: %b\r\n" % header for header in kept]
+    if chunked:
+        lines.append(b"Transfer-Encoding: chunked\r\n")
+    if close:
+        lines.append(b"Connection: close\r\n")
+    return answer.status_line + b"".join(lines)
+
+
+def relayed_body(request: RequestHead, answer: ResponseHead, asked_by: str) -> Body:
+    """How the body of ``answer`` reaches the client; ``asked_by`` is the method it was asked by."""
+    if no_body(request, answer.status):
+        body = LengthBody(0)
+        # A HEAD asked for by another method: its body comes all the same, for nobody.
+        body.excess = request.method == "HEAD" and asked_by != "HEAD"
+        return body
+    if answer.chunked:
+        return ChunkedBody() if request.minor else UnchunkedBody()
+    if answer.content_length is not None:
+        return LengthBody(answer.content_length)
+    return CloseBody(to_chunks=bool(request.minor))
+
+
+def json_error(message: str, **more: object) -> bytes:
+    return json.dumps({"error": message, **more}).encode()
+
+
+def error_frame(content_type: bytes, message: str, *, at_line_start: bool = False) -> bytes:
+    """A last frame that tells a stream's reader what went wrong, in the stream's own kind.
+
+    Server-sent events get an ``error`` event whose data OpenAI's clients raise; newline-delimited
+    JSON gets a line, whose readers may not bear an empty one before it. Other kinds have no place
+    for it: empty.
+    """
+    kind = content_type.partition(b";")[0].strip().lower()
+    if kind == b"text/event-stream":
+        error = {"message": message, "type": "upstream_error", "code": 502}
+        return f"\n\nevent: error\ndata: {json.dumps({'error': error})}\n\n".encode()
+    if kind in (b"application/x-ndjson", b"application/jsonl", b"application/x-jsonlines"):
+        return (b"" if at_line_start else b"\n") + json_error(message) + b"\n"
+    return b""

@@ -1,0 +1,193 @@
+"""One request and its answer, as handlers on the loop see them.
+
+An exchange is answered once: by ``respond``, by ``relay``, or piece by piece by ``begin``,
+``write`` and ``finish``. It ends when the answer is out or the client has left, and then tells
+``on_gone`` or the relaying it belongs to. All methods are for the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import IO, TYPE_CHECKING
+
+from .answer import json_error, plain_answer
+from .head import RequestHead
+from .plan import RelayObserver, RelayPlan
+from .relaying import Relaying
+from .tunnel import Tunnel
+
+if TYPE_CHECKING:
+    from .client import ClientConnection
+
+
+class Exchange:
+    """A request that has arrived whole.
+
+    ``body`` is its body; ``peer`` the client's address; ``scheme`` http or https; ``request_id``
+    what the client sent as X-Request-ID, or a new one. Set ``on_gone`` to be told that the client
+    left before the answer began.
+    """
+
+    __slots__ = (
+        "body_file",
+        "bytes_sent",
+        "client",
+        "closes",
+        "head",
+        "on_gone",
+        "on_writable",
+        "over",
+        "relaying",
+        "request_id",
+        "started_at",
+        "status",
+        "until_close",
+    )
+
+    def __init__(
+        self,
+        client: ClientConnection,
+        head: RequestHead,
+        body_file: IO[bytes] | bytes,
+        request_id: bytes,
+        started_at: float,
+    ) -> None:
+        self.client = client
+        self.head = head
+        self.body_file = body_file
+        self.request_id = request_id
+        self.started_at = started_at
+        self.closes = not head.keep_alive
+        self.relaying: Relaying | Tunnel | None = None
+        self.on_gone: Callable[[], None] | None = None
+        self.on_writable: Callable[[], None] | None = None
+        self.status = 0
+        self.bytes_sent = 0
+        self.over = False
+        self.until_close = False
+
+    @property
+    def body(self) -> bytes:
+        """The whole body. Read from disk at the first call where it was large."""
+        if not isinstance(self.body_file, bytes):
+            file = self.body_file
+            file.seek(0)
+            self.body_file = file.read()
+            file.close()
+        return self.body_file
+
+    @property
+    def peer(self) -> str:
+        return self.client.peer
+
+    @property
+    def peer_port(self) -> int:
+        return self.client.peer_port
+
+    @property
+    def write_paused(self) -> bool:
+        """Whether the client has not taken yet what was written."""
+        return self.client.write_paused
+
+    @property
+    def scheme(self) -> str:
+        return self.client.scheme
+
+    @property
+    def must_close(self) -> bool:
+        """Whether the connection ends with this answer."""
+        return self.closes or self.client.server.draining
+
+    def respond(self, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
+        """Answer with a whole body; Content-Length, Date and X-Request-ID are added."""
+        if self.over:
+            return
+        self.closes = self.must_close
+        named = (*headers, ("X-Request-ID", self.request_id.decode("latin-1")))
+        date = self.client.server.date_line
+        self.status = status
+        self.write(plain_answer(self.head, status, named, body, date=date, close=self.closes))
+        self.finish()
+
+    def relay(self, plan: RelayPlan, body: bytes, observer: RelayObserver) -> None:
+        """Send the request on by ``plan`` and pass the answer back; ``observer`` is told of it."""
+        client = self.client
+        request = plan.render(self.head, body, self.request_id)
+        relaying = Relaying(self, plan, request, observer, client.server)
+        self.relaying = relaying
+        self.on_gone = relaying.cancel
+        if client.write_paused:
+            relaying.pause(True)
+        relaying.start()
+
+    def begin(self, status: int, close: bool) -> None:
+        """The head of the answer is about to be written."""
+        self.status = status
+        self.closes = close
+
+    def write(self, data: bytes) -> None:
+        """Send bytes of the answer, framed already."""
+        if not self.over:
+            self.bytes_sent += len(data)
+            self.client.transport.write(data)
+
+    def finish(self) -> None:
+        """The answer is complete."""
+        if not self.over:
+            self.over = True
+            self._close_body()
+            self.client.finished(self)
+
+    def cut(self, gently: bool) -> None:
+        """End the connection: after what has been written, or at once so that it is noticed."""
+        if self.over:
+            return
+        self.closes = True
+        if gently:
+            self.finish()
+        else:
+            self.over = True
+            self._close_body()
+            self.client.abandoned(self)
+
+    def gone(self) -> None:
+        """The client has left."""
+        self.over = True
+        self._close_body()
+        on_gone, self.on_gone = self.on_gone, None
+        if on_gone is not None:
+            on_gone()
+
+    def cancel(self) -> None:
+        """End the exchange by somebody's wish: the work stops, the connection closes."""
+        if self.over:
+            return
+        self.closes = True
+        on_gone, self.on_gone = self.on_gone, None
+        if on_gone is not None:
+            on_gone()
+        if self.status:
+            self.cut(gently=False)
+        else:
+            headers = (("Content-Type", "application/json"),)
+            self.respond(499, headers, json_error("The request was cancelled."))
+
+    def call_soon(self, call: Callable[[], None]) -> None:
+        """Call ``call`` on the loop; the one method for other threads."""
+        self.client.server.loop.call_soon_threadsafe(call)
+
+    def later(self, seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call ``call`` on the loop after ``seconds``, unless the handle is cancelled."""
+        return self.client.server.loop.call_later(seconds, call)
+
+    def paused(self, paused: bool) -> None:
+        """The client reads too slowly, or fast enough again."""
+        if self.relaying is not None:
+            self.relaying.pause(paused)
+        elif not paused and self.on_writable is not None:
+            self.on_writable()
+
+    def _close_body(self) -> None:
+        if not isinstance(self.body_file, bytes):
+            self.body_file.close()

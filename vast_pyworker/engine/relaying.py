@@ -1,0 +1,262 @@
+"""One request relayed: sent to the model server, its answer passed to the client as it comes.
+
+Knows the waits and every way to end; ends exactly once. Getting a connection is ``attempt``'s part.
+Does not know what a request is worth or whether it may run: that is the observer's business.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING
+
+from vast_pyworker.errors import BadResponse
+from vast_pyworker.model import Outcome
+
+from .answer import error_frame, json_error, relayed_body, relayed_head
+from .attempt import FOREVER, Attempt
+from .framing import LAST_CHUNK, Body, ChunkedBody, UnchunkedBody, chunk, payload_of
+from .limits import HEAD_BYTES, TAIL_PIECES
+from .plan import RelayEnd, RelayObserver, RelayPlan
+from .response_head import ResponseHead, parse_response_head
+from .tunnel import Tunnel
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
+    from .server import Server
+
+log = logging.getLogger(__name__)
+
+FINISHED, FAILED = Outcome.FINISHED, Outcome.FAILED  # looked up once: an enum is slow at it
+
+
+class Relaying(Attempt):
+    """The state of one relayed request. All calls are on the loop."""
+
+    _body: Body | None = None
+    _head_bytes = b""
+    _status: int | None = None
+    _content_type = b""
+    _tail: deque[bytes] | None = None
+    _news = b""
+    _at_line_start = True
+    _total_deadline = FOREVER
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        plan: RelayPlan,
+        request: bytes,
+        observer: RelayObserver,
+        server: Server,
+    ) -> None:
+        self._exchange = exchange
+        self._plan = plan
+        self._request = request
+        self._observer = observer
+        self._server = server
+        if plan.keep_tail:
+            self._tail = deque(maxlen=TAIL_PIECES)
+        if plan.timeouts.total_s:
+            self._total_deadline = server.now + plan.timeouts.total_s
+
+    def feed(self, data: bytes) -> None:
+        """Bytes from the model server."""
+        body = self._body
+        if body is None:
+            self._feed_head(self._head_bytes + data if self._head_bytes else data)
+            return
+        try:
+            out = body.feed(data)
+        except BadResponse as exc:
+            self._fail(502, str(exc))
+            return
+        if self._tail is not None:
+            self._tail.append(data)
+        if out:
+            self._news = out
+            self._exchange.write(out)
+        if body.ended:
+            self._complete(reusable=not body.excess)
+
+    def _feed_head(self, data: bytes) -> None:
+        while True:
+            end = data.find(b"\r\n\r\n") + 4
+            if end < 4:
+                self._head_bytes = data
+                if len(data) > HEAD_BYTES:
+                    self._fail(502, "The model server's headers are too large.")
+                return
+            try:
+                head = parse_response_head(data[:end])
+            except BadResponse as exc:
+                self._fail(502, str(exc))
+                return
+            data = data[end:]
+            if head.status >= 200 or head.status == 101:
+                break  # else an interim answer; the real one follows
+        if head.whole == len(data) and self._exchange.head.method != "HEAD":
+            self._answer_whole(head, data)
+        elif head.status == 101:
+            self._switch_protocols(head, data)
+        else:
+            self._answer_in_pieces(head, data)
+
+    def _answer_whole(self, head: ResponseHead, rest: bytes) -> None:
+        """All of the answer came at once, as unary answers mostly do."""
+        exchange = self._exchange
+        self._status = exchange.status = head.status
+        close = exchange.closes = exchange.closes or self._server.draining
+        top = relayed_head(exchange.head, head, exchange.request_id, chunked=False, close=close)
+        exchange.write(top + rest)
+        if self._tail is not None:
+            self._tail.append(rest)
+        self._complete(reusable=True)
+
+    def _answer_in_pieces(self, head: ResponseHead, rest: bytes) -> None:
+        exchange = self._exchange
+        body = relayed_body(exchange.head, head, self._plan.method)
+        try:
+            first = body.feed(rest) if rest else b""
+        except BadResponse as exc:
+            self._fail(502, str(exc))
+            return
+        self._body = body
+        self._status = head.status
+        self._observer.on_head(head.status)
+        exchange.until_close = body.until_close
+        close = exchange.must_close or body.until_close
+        self._content_type = head.fields.get(b"content-type", b"")
+        self._waiting_for = "more of the answer"
+        chunked = body.chunked
+        top = relayed_head(exchange.head, head, exchange.request_id, chunked=chunked, close=close)
+        exchange.begin(head.status, close)
+        if rest and self._tail is not None:
+            self._tail.append(rest)
+        self._news = top + first
+        exchange.write(self._news)
+        if not head.keep_alive:
+            body.excess = True  # not to be used again
+        if body.ended:
+            self._complete(reusable=not body.excess)
+        else:
+            self._rest_deadline(self._server.now)
+
+    def _switch_protocols(self, head: ResponseHead, rest: bytes) -> None:
+        exchange, connection = self._exchange, self._connection
+        upgrade = exchange.head.upgrade
+        if upgrade is None or connection is None:
+            self._fail(502, "The model server switched protocols without being asked to.")
+            return
+        self._over, self._connection = True, None
+        self._observer.on_head(head.status)
+        top = relayed_head(exchange.head, head, exchange.request_id, chunked=False, close=False)
+        top = b"%bConnection: upgrade\r\nUpgrade: %b\r\n\r\n" % (top[:-2], upgrade)
+        Tunnel(exchange, connection, self._observer).open(top + rest)
+
+    def lost(self, exc: Exception | None) -> None:
+        """The connection to the model server is gone."""
+        connection, self._connection = self._connection, None
+        if self._over:
+            return
+        if self._body is None:
+            if connection is not None and not self._head_bytes and self._is_stale(connection):
+                self._retry(connection)
+                return
+            self._fail(502, "The model server closed the connection without an answer.")
+            return
+        try:
+            if exc is not None:
+                raise BadResponse(f"The model server's connection broke in its answer: {exc}.")
+            out = self._body.close()
+        except BadResponse as error:
+            self._fail(502, str(error))
+            return
+        self._exchange.write(out)
+        self._complete(reusable=False)
+
+    def _complete(self, *, reusable: bool) -> None:
+        self._give_back(reusable)
+        status = self._status or 0
+        if status >= 500 or status == 429:
+            self._end(FAILED, f"The model server answered {status}.")
+        else:
+            self._end(FINISHED, "")
+        self._exchange.finish()
+
+    def _fail(self, status: int, message: str) -> None:
+        """The model server is to blame; tell the client in the way that is still open."""
+        if self._over:
+            return
+        self._release_upstream()
+        exchange = self._exchange
+        body = self._body
+        self._end(FAILED, message)
+        if body is None:
+            headers = (("Content-Type", "application/json"),)
+            exchange.respond(status, headers, json_error(message))
+        elif body.chunked:
+            at_line_start = _ends_line(self._news) if self._news else self._at_line_start
+            frame = error_frame(self._content_type, message, at_line_start=at_line_start)
+            if frame:
+                exchange.write(chunk(frame) + LAST_CHUNK)
+            exchange.cut(gently=bool(frame))
+        else:
+            exchange.cut(gently=False)
+
+    def cancel(self) -> None:
+        """The client is gone: so is the work on the model server."""
+        if self._over:
+            return
+        self._release_upstream()
+        self._end(Outcome.CANCELLED, "The client left.")
+
+    def _end(self, outcome: Outcome, error: str) -> None:
+        self._over = True
+        exchange = self._exchange
+        exchange.relaying = exchange.on_gone = None
+        tail = b""
+        if self._tail:
+            chunked = isinstance(self._body, ChunkedBody | UnchunkedBody)
+            tail = payload_of(b"".join(self._tail), chunked)
+        end = RelayEnd(outcome, self._status, tail, exchange.bytes_sent, error)
+        try:
+            self._observer.on_end(end)
+        except Exception:  # an observer's fault must not leave the client without an end
+            log.exception("What was told of a relayed request's end failed.")
+
+    def pause(self, paused: bool) -> None:
+        """The client reads slower than the model server writes, or again fast enough."""
+        self._paused = paused
+        if self._connection is None:
+            return
+        if paused:
+            self._connection.transport.pause_reading()
+        else:
+            self._rest_deadline(self._server.now)
+            self._connection.transport.resume_reading()
+
+    def upstream_paused(self, paused: bool) -> None:
+        """The model server reads slowly; the request is all here, so nobody need wait for it."""
+
+    def check(self, now: float) -> None:
+        """Called ten times a second: measure the waits, tell of progress."""
+        if self._news:
+            self._at_line_start = _ends_line(self._news)
+            self._news = b""
+            self._observer.on_progress()
+            self._rest_deadline(now)
+        if now > self._total_deadline:
+            self._fail(504, f"The request took longer than {self._plan.timeouts.total_s:g} s.")
+        elif now > self._deadline and not self._paused:
+            self._fail(504, f"The model server was waited for too long ({self._waiting_for}).")
+
+    def _rest_deadline(self, now: float) -> None:
+        if self._body is not None:
+            wait = self._plan.timeouts.silence_s
+            self._deadline = now + wait if wait else FOREVER
+
+
+def _ends_line(sent: bytes) -> bool:
+    """Whether the last chunk, or the head, that was sent ends in a line end."""
+    return sent.endswith(b"\n\r\n")

@@ -1,0 +1,121 @@
+"""Connections to a model server: a pool of idle ones, each carrying one request at a time.
+
+What goes over them is the business of ``relaying``. There is no cap on open connections: who may
+send is decided before, by admission.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from .plan import Origin
+
+# Shorter than the 5 s after which uvicorn and cpp-httplib close an idle connection, so that a
+# request is not written into one that is being closed.
+IDLE_S = 4.0
+MOST_IDLE = 256
+
+
+class Carried(Protocol):
+    """What a connection carries: one request waiting for, or receiving, its answer."""
+
+    def feed(self, data: bytes) -> None: ...
+
+    def lost(self, exc: Exception | None) -> None: ...
+
+    def upstream_paused(self, paused: bool) -> None: ...
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection to the model server."""
+
+    __slots__ = ("carried", "idle_since", "pool", "reused", "transport")
+
+    transport: asyncio.Transport
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.carried: Carried | None = None
+        self.reused = False
+        self.idle_since = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        if self.carried is None:
+            self.transport.abort()  # an answer to nothing: the framing cannot be trusted any more
+        else:
+            self.carried.feed(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        carried, self.carried = self.carried, None
+        self.pool.forget(self)
+        if carried is not None:
+            carried.lost(exc)
+
+    def pause_writing(self) -> None:
+        if self.carried is not None:
+            self.carried.upstream_paused(True)
+
+    def resume_writing(self) -> None:
+        if self.carried is not None:
+            self.carried.upstream_paused(False)
+
+    def release(self) -> None:
+        """The answer is complete and nothing came after it: the connection may be used again."""
+        self.carried = None
+        self.reused = True
+        pool = self.pool
+        if len(pool.idle) < MOST_IDLE:
+            self.idle_since = pool.now
+            pool.idle.append(self)
+        else:
+            self.transport.close()
+
+    def drop(self) -> None:
+        """Give up the connection, and with it whatever the model server does for it."""
+        self.carried = None
+        self.transport.abort()
+
+
+class Pool:
+    """Connections to one origin; ``idle`` are those free for use, the last used one last."""
+
+    def __init__(self, origin: Origin, loop: asyncio.AbstractEventLoop) -> None:
+        self.origin = origin
+        self._loop = loop
+        self.idle: list[UpstreamConnection] = []
+        self.now = loop.time()
+
+    def __len__(self) -> int:
+        return len(self.idle)
+
+    async def dial(self) -> UpstreamConnection:
+        """A new connection; raises OSError."""
+        origin = self.origin
+        if origin.unix_path is not None:
+            _, connection = await self._loop.create_unix_connection(self._make, origin.unix_path)
+        else:
+            _, connection = await self._loop.create_connection(
+                self._make, origin.host, origin.port, ssl=origin.tls
+            )
+        return connection
+
+    def _make(self) -> UpstreamConnection:
+        return UpstreamConnection(self)
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        if connection.reused and connection in self.idle:
+            self.idle.remove(connection)
+
+    def sweep(self, now: float) -> None:
+        """Called ten times a second: close what has been idle for too long, the oldest first."""
+        self.now = now
+        while self.idle and now - self.idle[0].idle_since > IDLE_S:
+            self.idle.pop(0).transport.close()
+
+    def close(self) -> None:
+        while self.idle:
+            self.idle.pop().transport.close()

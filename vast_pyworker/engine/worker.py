@@ -1,0 +1,173 @@
+"""gunicorn's worker class: gunicorn owns the process, this owns its event loop.
+
+    gunicorn --worker-class vast_pyworker.engine.worker.EngineWorker --threads 32 module:app
+
+Signals, ``--timeout``, reload, TLS settings, hooks and logs are gunicorn's and mean what its manual
+says. One worker process only, because the application's state is in its memory; no restart after a
+number of requests, because that would throw the state away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import resource
+import signal
+import sys
+from typing import Any
+
+import psutil
+from gunicorn.sock import ssl_context
+from gunicorn.workers.base import Worker
+
+from vast_pyworker.errors import SettingError
+
+from .access import GunicornAccessLog
+from .limits import Limits
+from .server import Server
+from .threads import HandlerThreads
+
+# CPython's 5 ms would let one computing handler hold up every stream; half a millisecond costs
+# little and keeps the loop's turn short.
+_SWITCH_S = 0.0005
+_HEARTBEAT_S = 0.5
+
+
+class EngineWorker(Worker):  # type: ignore[misc]
+    """Runs one ``Server`` for the application until gunicorn says stop."""
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """Refuse what would split or lose the state; gunicorn calls this before it forks."""
+        if cfg.workers > 1:
+            raise SettingError(
+                f"workers is {cfg.workers}, but the backend and the load counters live in one "
+                "process; set workers to 1 and use threads."
+            )
+        if cfg.max_requests > 0:
+            raise SettingError(
+                f"max_requests is {cfg.max_requests}, but a restart would lose the backend's "
+                "state and every open stream; set it to 0."
+            )
+
+    def init_process(self) -> None:
+        self.loop = _new_loop()
+        asyncio.set_event_loop(self.loop)
+        self.graceful = False
+        self.stopping = asyncio.Event()
+        grow_file_table()
+        sys.setswitchinterval(_SWITCH_S)
+        super().init_process()
+
+    def init_signals(self) -> None:
+        for number in self.SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        self.loop.add_signal_handler(signal.SIGTERM, self._stop, True)
+        self.loop.add_signal_handler(signal.SIGINT, self._stop, False)
+        self.loop.add_signal_handler(signal.SIGQUIT, self._stop, False)
+        self.loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
+        signal.signal(signal.SIGABRT, self.handle_abort)
+        signal.signal(signal.SIGWINCH, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the master answers it with a new worker
+
+    def _stop(self, graceful: bool) -> None:
+        self.graceful = graceful
+        self.alive = False
+        self.stopping.set()
+
+    def run(self) -> None:
+        gc.collect()
+        gc.freeze()  # what was loaded leaves the collector: no long collections while streams run
+        try:
+            self.loop.run_until_complete(self._serve())
+        finally:
+            self.loop.close()
+
+    async def _serve(self) -> None:
+        cfg = self.cfg
+        threads = HandlerThreads(cfg.threads, getattr(self.wsgi, "limits", Limits()).wsgi_queue)
+        threads.start()
+        access = GunicornAccessLog(self.log) if _wants_access_log(cfg) else None
+        limits = getattr(self.wsgi, "limits", Limits())
+        server = Server(self.wsgi, self.loop, threads, limits, access)
+        tls = ssl_context(cfg) if cfg.is_ssl else None
+        for listener in self.sockets:
+            await server.listen(listener.sock, tls)
+        self._call_hook("on_serving", server)
+        await self._until_stopped()
+        await self._drain(server)
+        await server.close()
+        threads.stop()
+
+    async def _until_stopped(self) -> None:
+        """Tell gunicorn that we live, until we shall not."""
+        while self.alive:
+            self.notify()
+            if self.ppid != os.getppid():
+                self.log.info("The master is gone; stopping.")
+                self.graceful = True
+                return
+            try:
+                await asyncio.wait_for(self.stopping.wait(), _HEARTBEAT_S)
+            except asyncio.TimeoutError:
+                continue
+
+    async def _drain(self, server: Server) -> None:
+        """Let requests in flight finish, up to ``graceful_timeout``."""
+        self._call_hook("on_draining", server)
+        server.drain(listening=self.graceful and not self._is_replaced())
+        if not self.graceful:
+            return
+        waited = self.loop.create_task(server.drained(self.cfg.graceful_timeout))
+        await self._alive_while(waited)
+        if not waited.result():
+            self.log.warning("Cut %d connections at the deadline.", len(server.connections))
+        stopped = self.loop.run_in_executor(None, self._call_hook, "on_stopped", server)
+        await self._alive_while(stopped)
+
+    async def _alive_while(self, waited: asyncio.Future[Any]) -> None:
+        while not waited.done():
+            self.notify()
+            await asyncio.wait((waited,), timeout=_HEARTBEAT_S)
+
+    def _call_hook(self, name: str, server: Server) -> None:
+        hook = getattr(self.wsgi, name, None)
+        if hook is not None:
+            hook(server)
+
+    def _is_replaced(self) -> bool:
+        """Whether the master has started a successor (SIGHUP), which listens on our sockets."""
+        try:
+            siblings = psutil.Process(self.ppid).children()
+        except psutil.Error:
+            return False
+        return any(sibling.pid != self.pid for sibling in siblings)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:  # the worker runs on asyncio too, some 20 % dearer
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+def grow_file_table() -> None:
+    """Grow the process' table of open files now, while it has one thread.
+
+    Later, with threads, Linux waits for an RCU grace period at every doubling: 10 to 25 ms during
+    which no stream moves (docs/performance.md).
+    """
+    top = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 16384) - 1
+    null = os.open(os.devnull, os.O_RDONLY)
+    try:
+        os.dup2(null, top)
+        os.close(top)
+    finally:
+        os.close(null)
+
+
+def _wants_access_log(cfg: Any) -> bool:
+    return bool(cfg.accesslog or cfg.logconfig or cfg.logconfig_dict or cfg.syslog)
