@@ -1,0 +1,270 @@
+"""What every request cost and how it ended: begun once, ended exactly once.
+
+What is here: the counters that reports and /metrics are made of, and the queue of ended requests
+the autoscaler is owed. What is not: admission, I/O, logging, the wire's spelling (``wire``).
+
+Totals only ever grow; a report carries the difference to the last acknowledged snapshot. So what
+happens while a report is under way is in the next one, and an acknowledgement that comes twice or
+never loses nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter as Tally
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import inf
+
+from vast_pyworker.model import Outcome, RequestEnd
+
+from .owed import Owed
+from .ticket import Ticket
+from .totals import (
+    CANCELLED,
+    CLIENT_ERROR,
+    FAILED,
+    FINISHED,
+    REJECTED,
+    SUCCESS,
+    UPSTREAM_ERROR,
+    WORKER_ERROR,
+    Route,
+    RouteTotals,
+    label_of,
+)
+
+SESSION_ROUTE = "/session"
+MAX_ENDS = 100_000
+
+
+@dataclass(frozen=True)
+class Counters:
+    """One moment of the accounting; hand it to ``acknowledge`` once it has been delivered.
+
+    Loads are in the backend's units of work. ``cur_load`` is held at this moment, by requests
+    outside sessions and by sessions; ``new_load`` (received less cancelled and rejected, never
+    below 0), ``rejected_load`` and ``served_load`` count since the last acknowledged snapshot.
+    ``requests_received`` and the ``*_total`` fields count since the process began.
+    """
+
+    cur_load: float = 0.0
+    new_load: float = 0.0
+    rejected_load: float = 0.0
+    served_load: float = 0.0
+    requests_working: int = 0
+    requests_received: int = 0
+    working_idxs: tuple[int, ...] = ()
+    received_total: float = 0.0
+    cancelled_total: float = 0.0
+    rejected_total: float = 0.0
+    served_total: float = 0.0
+
+
+class Accounting:
+    """The books of one worker: thread-safe, one lock, no I/O.
+
+    Beginning a request only adds its ticket to those held, which needs no lock; all counting is
+    done where it ends. ``progress``, a plain attribute, grows while the model answers.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.time, *, max_ends: int = MAX_ENDS) -> None:
+        self.now = now
+        self.progress = 0
+        self._lock = threading.Lock()
+        self._held: set[Ticket] = set()
+        self._open_sessions = 0
+        self._ended = 0
+        self._ended_requests = 0
+        self._repriced = 0
+        self._routes: dict[str, Route] = {}
+        self._acknowledged = Counters()
+        self._owed: Owed[Ticket] = Owed(max_ends)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests held now; open sessions are not among them."""
+        return len(self._held) - self._open_sessions
+
+    @property
+    def changes(self) -> int:
+        """Grows whenever a report would differ."""
+        return 2 * self._ended + len(self._held) + self._repriced
+
+    @property
+    def ends_dropped(self) -> int:
+        """Ends given up undelivered because too many were waiting."""
+        return self._owed.dropped
+
+    def begin(
+        self,
+        route: str,
+        work: float,
+        *,
+        request_idx: int = 0,
+        reqnum: object = None,
+        session: str | None = None,
+    ) -> Ticket:
+        """Take a request into the books; the caller owes it exactly one ``end``.
+
+        ``work`` is the estimate, finite and not negative (ValueError otherwise). ``request_idx``
+        is the autoscaler's number: give it only once the grant has been verified, for the end of
+        the request will be reported under it; 0 for requests the autoscaler did not route.
+        ``session`` names the open session a request belongs to: its work is new and served, but
+        the autoscaler counts the session, not the requests within.
+        """
+        if not 0.0 <= work < inf:
+            raise ValueError(f"work must be finite and not negative, not {work!r}")
+        ticket = Ticket(self, route, work, request_idx)
+        if reqnum is not None:
+            ticket.reqnum = reqnum
+        if session is not None:
+            ticket.session = session
+        self._held.add(ticket)
+        return ticket
+
+    def begin_session(self, work: float, *, request_idx: int = 0, reqnum: object = None) -> Ticket:
+        """Take an open session into the books: ``work`` is held until the ticket is ended."""
+        with self._lock:
+            self._open_sessions += 1
+        ticket = self.begin(SESSION_ROUTE, work, request_idx=request_idx, reqnum=reqnum)
+        ticket.is_session = True
+        ticket.started_at = ticket.entered_at
+        return ticket
+
+    @contextmanager
+    def request(self, route: str, work: float, *, request_idx: int = 0) -> Iterator[Ticket]:
+        """A started request as a context: failed on an exception, else finished, unless ended."""
+        ticket = self.begin(route, work, request_idx=request_idx)
+        ticket.start()
+        try:
+            yield ticket
+        except BaseException:
+            ticket.end(Outcome.FAILED, reason=WORKER_ERROR)
+            raise
+        ticket.end(Outcome.FINISHED)
+
+    def reprice(self, ticket: Ticket, work: float, *, request_idx: int = 0) -> None:
+        """A request's work (and number) is known only now: a handler has decided to relay it.
+
+        As if the ticket had been begun with them; nothing where it has ended.
+        """
+        if not 0.0 <= work < inf:
+            raise ValueError(f"work must be finite and not negative, not {work!r}")
+        with self._lock:
+            if ticket.outcome is None:
+                ticket.work = work
+                ticket.request_idx = request_idx
+                self._repriced += 1
+
+    def take(self) -> Counters:
+        """What a report says now."""
+        with self._lock:
+            everything = tuple(self._held)
+            now = self._totals_now(everything)
+        held = [ticket for ticket in everything if ticket.session is None]
+        past = self._acknowledged
+        received = now.received_total - past.received_total
+        cancelled = now.cancelled_total - past.cancelled_total
+        rejected = now.rejected_total - past.rejected_total
+        return Counters(
+            cur_load=float(sum(ticket.work for ticket in held)),
+            new_load=max(received - cancelled - rejected, 0.0),
+            rejected_load=rejected,
+            served_load=now.served_total - past.served_total,
+            requests_working=len(held),
+            requests_received=now.requests_received,
+            working_idxs=tuple(sorted(t.request_idx for t in held if t.request_idx)),
+            received_total=now.received_total,
+            cancelled_total=now.cancelled_total,
+            rejected_total=now.rejected_total,
+            served_total=now.served_total,
+        )
+
+    def acknowledge(self, counters: Counters) -> None:
+        """``counters`` were delivered: what comes next counts from there."""
+        self._acknowledged = counters
+
+    def ends(self, limit: int = 1000) -> tuple[RequestEnd, ...]:
+        """The oldest ends that the autoscaler has not been told of, at most ``limit``."""
+        with self._lock:
+            owed = self._owed.peek(limit)
+        return tuple(_request_end(ticket) for ticket in owed)
+
+    def acknowledge_ends(self, ends: tuple[RequestEnd, ...]) -> None:
+        """The latest answer of ``ends()`` was delivered; for the one thread that reports."""
+        with self._lock:
+            self._owed.settle(len(ends))
+
+    def totals(self) -> dict[str, RouteTotals]:
+        """Per route, what has happened since the process began."""
+        with self._lock:
+            held = Tally(ticket.route for ticket in self._held)
+            for name in held:
+                self._route(name)
+            return {name: route.totals(held[name]) for name, route in self._routes.items()}
+
+    def _end(self, ticket: Ticket, outcome: Outcome, work: float | None, reason: str) -> bool:
+        label = SUCCESS if outcome is FINISHED and not reason else label_of(outcome, reason)
+        now = self.now()
+        with self._lock:
+            if ticket.outcome is not None:
+                return False
+            ticket.outcome = outcome
+            ticket.completed_at = now
+            self._held.discard(ticket)
+            self._ended += 1
+            if outcome is FINISHED:  # a refusal or a client's impatience is no progress
+                self.progress += 1
+            route = self._routes.get(ticket.route) or self._route(ticket.route)
+            route.end(ticket, label, work if outcome is FINISHED else None)
+            if ticket.is_session:
+                self._open_sessions -= 1
+            if ticket.session is None:
+                self._ended_requests += 1
+                if ticket.request_idx:
+                    self._owed.add(ticket)
+        return True
+
+    def _route(self, name: str) -> Route:
+        """The totals of a route; the lock is held."""
+        return self._routes.setdefault(name, Route())
+
+    def _totals_now(self, held: tuple[Ticket, ...]) -> Counters:
+        """Only the cumulative fields; the lock is held."""
+        routes = self._routes.values()
+        ended_work = sum(route.received for route in routes)
+        return Counters(
+            requests_received=self._ended_requests + sum(t.session is None for t in held),
+            received_total=ended_work + sum(ticket.work for ticket in held),
+            cancelled_total=sum(route.work[CANCELLED] for route in routes),
+            rejected_total=sum(route.work[REJECTED] for route in routes),
+            served_total=sum(route.work[SUCCESS] for route in routes),
+        )
+
+
+def _request_end(ticket: Ticket) -> RequestEnd:
+    assert ticket.outcome is not None, "only ended tickets are owed"
+    was_done = ticket.outcome in (FINISHED, FAILED)
+    return RequestEnd(
+        request_idx=ticket.request_idx,
+        outcome=ticket.outcome,
+        entered_at=ticket.entered_at,
+        started_at=ticket.started_at,
+        completed_at=ticket.completed_at if was_done else 0.0,
+    )
+
+
+__all__ = [
+    "CLIENT_ERROR",
+    "SESSION_ROUTE",
+    "UPSTREAM_ERROR",
+    "WORKER_ERROR",
+    "Accounting",
+    "Counters",
+    "Route",
+    "RouteTotals",
+    "Ticket",
+]

@@ -1,0 +1,159 @@
+"""The worker's Flask application: a backend's routes, the built-in ones, refusals as answers.
+
+Builds; starts nothing. Under the engine ``forward`` routes and the probes are answered on the loop,
+everything else in a thread.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from flask import Response, current_app, request
+from flask.wrappers import Request
+from werkzeug.exceptions import HTTPException
+
+from vast_pyworker.engine import Exchange, Limits, NativeHandler, Server
+from vast_pyworker.engine.environ import REQUEST_ID
+from vast_pyworker.errors import Refused
+from vast_pyworker.model import Outcome
+
+from . import jsonlog
+from .accounting import CLIENT_ERROR, WORKER_ERROR, Ticket
+from .built_in import add_built_in_routes
+from .forwarding import Forward, ForwardRoutes
+from .lean_flask import LeanFlask
+from .loading import Handler
+from .probes import PROBE_PATHS, PROBES, probe_answer
+from .refusals import answer_of
+from .relay import TICKET, Relay
+from .state import EXTENSION, Worker
+
+
+class WorkerApp(LeanFlask):
+    """Flask with what the engine looks for: native routes, limits, hooks of its life."""
+
+    native_routes: dict[tuple[str, str], NativeHandler]
+    limits: Limits
+
+    def __init__(self, worker: Worker) -> None:
+        super().__init__("vast_pyworker", static_folder=None)
+        settings = worker.settings
+        self.extensions[EXTENSION] = worker
+        self.native_routes = {}
+        self.limits = Limits(
+            body_bytes=settings.max_body_bytes, connections=settings.max_connections
+        )
+        self.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+        self.served_while_draining = PROBE_PATHS
+        self.on_serving: Callable[[Server], None] | None = None
+        self.on_draining: Callable[[Server], None] | None = None
+        self.on_stopped: Callable[[Server], None] | None = None
+
+
+def create_app(worker: Worker) -> WorkerApp:
+    """The application that serves ``worker``; a backend's own routes win over built-in ones."""
+    app = WorkerApp(worker)
+    forwards = worker.parts["forwards"] = ForwardRoutes(worker)
+    claimed: set[tuple[str, str]] = set()
+    for method, endpoints in worker.loaded.flask_dict.items():
+        for endpoint, handler in endpoints.items():
+            path = "/" + endpoint.lstrip("/")
+            claimed.add((method.upper(), path))
+            _add_route(app, worker, forwards, method.upper(), path, handler)
+    add_built_in_routes(app, worker, claimed)
+    _add_probes(app, worker, claimed)
+    app.register_error_handler(Refused, _refused)
+    app.register_error_handler(HTTPException, _http_error)
+    return app
+
+
+def _add_route(
+    app: WorkerApp,
+    worker: Worker,
+    forwards: ForwardRoutes,
+    method: str,
+    path: str,
+    handler: Handler,
+) -> None:
+    name = f"{method} {path}"
+    if isinstance(handler, Forward):
+        app.native_routes[method, path] = forwards.add(handler, method, path)
+    view = _view(worker, path, handler)
+    app.add_url_rule(
+        path, endpoint=name, view_func=view, methods=[method], provide_automatic_options=None
+    )
+
+
+def _view(worker: Worker, path: str, handler: Handler) -> Callable[..., Any]:
+    """A 2024 handler as a Flask view, booked from the call to its return."""
+    backend = worker.backend
+    if isinstance(handler, Forward):
+        return lambda **_: handler(backend, request._get_current_object())  # type: ignore[attr-defined]
+
+    def view(**_: Any) -> Any:
+        asked = request._get_current_object()  # type: ignore[attr-defined]
+        ticket = worker.accounting.begin(path, 0.0)
+        asked.environ[TICKET] = ticket
+        jsonlog.request_id.set(asked.environ.get(REQUEST_ID, ""))
+        try:
+            answer = current_app.make_response(handler(backend, asked))
+        except (HTTPException, Refused) as exc:
+            _end_refused(ticket, exc)
+            raise
+        except BaseException:
+            ticket.end(Outcome.FAILED, reason=WORKER_ERROR)
+            raise
+        if not isinstance(answer, Relay):  # a relay ends its ticket itself
+            ticket.start()
+            answer.call_on_close(lambda: ticket.end(Outcome.FINISHED))
+        return answer
+
+    return view
+
+
+def _end_refused(ticket: Ticket, exc: HTTPException | Refused) -> None:
+    status = exc.status if isinstance(exc, Refused) else exc.code or 500
+    if status in (401, 403, 429, 503):
+        ticket.end(Outcome.REJECTED)
+    elif status >= 500:
+        ticket.end(Outcome.FAILED, reason=WORKER_ERROR)
+    else:
+        ticket.end(Outcome.FINISHED, reason=CLIENT_ERROR)
+
+
+def _add_probes(app: WorkerApp, worker: Worker, claimed: set[tuple[str, str]]) -> None:
+    """Probes are answered on the loop: busy threads must never look like a dead worker."""
+    for name in PROBES:
+        for path in (f"/pyworker/{name}", f"/{name}"):
+            if ("GET", path) in claimed:
+                continue
+
+            def native(exchange: Exchange, name: str = name) -> None:
+                exchange.respond(*probe_answer(worker, name))
+
+            def view(name: str = name) -> Response:
+                status, headers, body = probe_answer(worker, name)
+                return Response(body, status, headers)
+
+            app.native_routes["GET", path] = native
+            app.add_url_rule(path, endpoint=f"GET {path}", view_func=view, methods=["GET"])
+
+
+def _refused(refused: Refused) -> Response:
+    status, headers, body = answer_of(refused)
+    return Response(body, status, headers)
+
+
+def _http_error(error: HTTPException) -> Response | HTTPException:
+    """Werkzeug's own answers, as JSON where the client sent or wants JSON."""
+    if error.response is not None or not _wants_json(request):
+        return error
+    body = json.dumps({"error": f"{error.name}: {error.description}"})
+    headers = [(n, v) for n, v in error.get_headers() if n.lower() != "content-type"]
+    return Response(body, error.code, headers, mimetype="application/json")
+
+
+def _wants_json(asked: Request) -> bool:
+    return asked.is_json or asked.accept_mimetypes.best == "application/json"

@@ -1,0 +1,158 @@
+"""What a request body says: the payload, byte for byte, and the grant that came with it.
+
+Three shapes are understood: the envelope ``{"auth_data", "session_id", "payload"}`` of today's
+clients; the flat body of 2024, where ``signature, cost, endpoint, reqnum, url`` stand beside the
+model's own fields; and a bare payload, as any OpenAI client sends it. An object whose only fields
+are ``payload`` and perhaps ``session_id`` is an envelope without a grant.
+
+What is here: shapes and their refusals. What is not: whether the grant is any good (``auth``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from vast_pyworker.errors import Invalid
+
+GRANT_FIELDS = ("cost", "endpoint", "reqnum", "request_idx", "signature", "url")
+FLAT_FIELDS = ("cost", "endpoint", "reqnum", "signature", "url")
+
+_MISSING = "field missing"
+_NOT_AN_OBJECT = {"data": "payload must be a dictionary"}
+
+
+class Envelope:
+    """One request body, opened.
+
+    ``payload_bytes`` are the client's own bytes of the payload; ``payload`` is the object they
+    spell, read when it is first asked for (Invalid if they spell none). ``auth`` is the grant, or
+    None where there was none; ``session_id`` the session the request belongs to, or None.
+    """
+
+    __slots__ = ("_payload", "auth", "payload_bytes", "session_id")
+
+    def __init__(
+        self, payload_bytes: bytes, auth: dict[str, Any] | None, session_id: str | None
+    ) -> None:
+        self.payload_bytes = payload_bytes
+        self.auth = auth
+        self.session_id = session_id
+        self._payload: dict[str, Any] | None = None
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        if self._payload is None:
+            self._payload = _read_object(self.payload_bytes)
+        return self._payload
+
+
+class _Body(msgspec.Struct, gc=False):
+    """The fields that tell the shapes apart; what else there is stays in the bytes."""
+
+    auth_data: dict[str, Any] | UnsetType | None = UNSET
+    payload: Raw | UnsetType = UNSET
+    session_id: str | None = None
+    signature: Raw | UnsetType = UNSET
+    reqnum: Raw | UnsetType = UNSET
+
+
+_decode_body = msgspec.json.Decoder(_Body).decode
+_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+def open_envelope(body: bytes) -> Envelope:
+    """Open a request body; Invalid (422) with the reference's map of fields where it is malformed.
+
+    An empty body is an empty payload without a grant.
+    """
+    if not body:
+        return Envelope(b"{}", None, None)
+    try:
+        read = _decode_body(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise _complaint(body) from None
+    if read.payload is not UNSET and (read.auth_data is not UNSET or _is_wrapped(body)):
+        auth = None if read.auth_data is UNSET else read.auth_data
+        return _wrapped(read.payload, auth, read.session_id)
+    if read.auth_data is not UNSET:
+        raise Invalid("The body has no payload.", body=_payload_errors(read.auth_data, _MISSING))
+    if read.signature is not UNSET and read.reqnum is not UNSET:
+        return _flat(body)
+    return Envelope(body, None, None)
+
+
+def grant_errors(auth: object) -> dict[str, str] | str | None:
+    """What is wrong with the shape of a grant, as the 422 answer words it; None: nothing."""
+    if auth is None:
+        return _MISSING
+    if not isinstance(auth, Mapping):
+        return "auth_data must be a dictionary"
+    return {name: "missing parameter" for name in GRANT_FIELDS if name not in auth} or None
+
+
+def _wrapped(payload: Raw, auth: dict[str, Any] | None, session_id: str | None) -> Envelope:
+    raw = bytes(payload)
+    if raw[:1] != b"{":
+        raise Invalid("The payload is not an object.", body=_payload_errors(auth, _NOT_AN_OBJECT))
+    return Envelope(raw, auth, session_id)
+
+
+def _payload_errors(auth: object, problem: object) -> dict[str, Any]:
+    """The 422 answer for a bad payload, with what is wrong with the grant beside it."""
+    errors = grant_errors(auth)
+    return {"payload": problem} if errors is None else {"auth_data": errors, "payload": problem}
+
+
+def _is_wrapped(body: bytes) -> bool:
+    """Whether an object without a grant has only an envelope's fields."""
+    return _fields(body).keys() <= {"payload", "session_id"}
+
+
+def _flat(body: bytes) -> Envelope:
+    """Part a body of 2024 into the grant and what is left; a bare payload if it is not one."""
+    fields = _fields(body)
+    if not all(name in fields for name in FLAT_FIELDS):
+        return Envelope(body, None, None)
+    # 2024 had no request_idx, and the form of that year does not sign one.
+    auth = _read_object(msgspec.json.encode({name: fields.pop(name) for name in FLAT_FIELDS}))
+    return Envelope(msgspec.json.encode(fields), auth | {"request_idx": 0}, None)
+
+
+def _fields(body: bytes) -> dict[str, Raw]:
+    """The top level of an object, its values unread."""
+    try:
+        return _decode_fields(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Invalid("invalid JSON") from None
+
+
+def _read_object(raw: bytes) -> dict[str, Any]:
+    try:
+        return _decode_object(raw)
+    except msgspec.ValidationError:
+        raise Invalid("The payload is not an object.", body={"payload": _NOT_AN_OBJECT}) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Invalid("invalid JSON") from None
+
+
+def _complaint(body: bytes) -> Invalid:
+    """Why a body could not be opened."""
+    try:
+        read = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Invalid("invalid JSON")
+    if not isinstance(read, dict):
+        return Invalid("The body is not an object.", body={"payload": _NOT_AN_OBJECT})
+    errors: dict[str, Any] = {}
+    if "auth_data" in read and (problem := grant_errors(read["auth_data"])) is not None:
+        errors["auth_data"] = problem
+    if "auth_data" in read and not isinstance(read.get("payload"), dict):
+        errors["payload"] = _NOT_AN_OBJECT if "payload" in read else _MISSING
+    if not isinstance(read.get("session_id"), str | None):
+        errors["session_id"] = "session_id must be a string"
+    return Invalid("The body has a wrong field.", body=errors)
