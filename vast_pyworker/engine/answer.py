@@ -59,13 +59,16 @@ def relayed_head(
     block = answer.memo.get(key)
     if block is None:
         block = answer.memo[key] = _relayed_block(answer, chunked=chunked, close=close)
+    for name, value in answer.varying:
+        block = b"".join((block, name, b": ", value, b"\r\n"))
     if b"x-request-id" in answer.fields:
-        return b"%b\r\n" % (block,)
-    return b"%bX-Request-ID: %b\r\n\r\n" % (block, request_id)
+        return bytes(block) + b"\r\n"
+    return b"".join((block, b"X-Request-ID: ", request_id, b"\r\n\r\n"))
 
 
 def _relayed_block(answer: ResponseHead, *, chunked: bool, close: bool) -> bytes:
-    kept = end_to_end(answer.headers, answer.fields)
+    common = answer.headers[: len(answer.headers) - len(answer.varying)]
+    kept = end_to_end(common, answer.fields)
     lines = [b"%b: %b\r\n" % header for header in kept]
     if chunked:
         lines.append(b"Transfer-Encoding: chunked\r\n")

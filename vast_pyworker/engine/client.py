@@ -24,6 +24,7 @@ from .limits import PIPELINE_BYTES
 if TYPE_CHECKING:
     from .server import Server
 
+_NO_HEAD = b"\0"  # what no request begins with
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _EMPTY_LINES = re.compile(rb"\A(?:\r\n)+")
 
@@ -35,6 +36,8 @@ class ClientConnection(Connection):
         "_buffer",
         "_collector",
         "_dispatching",
+        "_head",
+        "_head_bytes",
         "_longest_body",
         "_reading_paused",
         "exchange",
@@ -48,6 +51,8 @@ class ClientConnection(Connection):
         self._collector: BodyCollector | None = None
         self._dispatching = False
         self._reading_paused = False
+        self._head_bytes = _NO_HEAD
+        self._head: RequestHead | None = None
 
     @property
     def busy(self) -> bool:
@@ -94,16 +99,27 @@ class ClientConnection(Connection):
 
     def _read_one(self, data: bytes) -> None:
         """Take one whole request, which is what mostly comes; anything else is ``_read``'s."""
+        if data.startswith(self._head_bytes):  # the head of the request before, as is usual
+            head, end = self._head, len(self._head_bytes)
+        else:
+            head, end = self._new_head(data)
+        if head is not None and head.length == len(data) - end <= self._longest_body:
+            self._dispatch(head, data[end:])
+        else:
+            self._read(data)
+
+    def _new_head(self, data: bytes) -> tuple[RequestHead | None, int]:
+        """The head that ``data`` begins with, and its length; None: it has no whole good one."""
         end = data.find(b"\r\n\r\n") + 4
-        if end > 3:
-            try:
-                head = parse_request_head(data[:end])
-            except BadRequest:
-                head = None  # an empty line before the request, or no request at all
-            if head is not None and head.length == len(data) - end <= self._longest_body:
-                self._dispatch(head, data[end:])
-                return
-        self._read(data)
+        if end < 4:
+            return None, 0
+        head_bytes = data[:end]
+        try:
+            head = parse_request_head(head_bytes)
+        except BadRequest:
+            return None, 0  # an empty line before the request, or no request at all
+        self._head_bytes, self._head = head_bytes, head
+        return head, end
 
     def _hold(self, data: bytes) -> None:
         """Keep what a client sends while its last request is being answered."""

@@ -86,7 +86,7 @@ class Connection(asyncio.Protocol):
         self._deadline = self.server.now + seconds
 
     def check(self, now: float) -> None:
-        """Called ten times a second: cut who keeps us waiting, on either side."""
+        """Called four times a second: cut who keeps us waiting, on either side."""
         if now >= self._stalled_at:
             self.transport.abort()
         if now >= self._deadline:

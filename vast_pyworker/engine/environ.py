@@ -24,6 +24,8 @@ def environ_of(exchange: Exchange) -> dict[str, Any]:
     if base is None:
         base = head.memo[environ_of] = _base_environ(head)
     environ: dict[str, Any] = base.copy()
+    for name, value in head.varying:
+        environ[_key_of(name.lower())] = value.decode("latin-1")
     body = exchange.body_file
     environ["wsgi.input"] = io.BytesIO(body) if isinstance(body, bytes) else body
     environ["wsgi.url_scheme"] = exchange.scheme
@@ -54,17 +56,20 @@ def _base_environ(head: RequestHead) -> dict[str, Any]:
         "wsgi.input_terminated": True,
     }
     host = (head.get(b"host") or b"127.0.0.1").decode("latin-1")
-    name, _, port = host.rpartition(":")
-    environ["SERVER_NAME"] = name if port.isdigit() and name else host
-    environ["SERVER_PORT"] = port if port.isdigit() and name else "80"
-    for raw, value in head.fields.items():
-        if b"_" in raw:
-            continue  # X_Forwarded_For would pass for X-Forwarded-For
-        key = raw.decode("latin-1").upper().replace("-", "_")
-        if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-            key = "HTTP_" + key
-        environ[key] = value.decode("latin-1")
+    server, _, port = host.rpartition(":")
+    environ["SERVER_NAME"] = server if port.isdigit() and server else host
+    environ["SERVER_PORT"] = port if port.isdigit() and server else "80"
+    varying = {name.lower() for name, _ in head.varying}
+    for name, value in head.fields.items():
+        # X_Forwarded_For would pass for X-Forwarded-For
+        if b"_" not in name and name not in varying:
+            environ[_key_of(name)] = value.decode("latin-1")
     return environ
+
+
+def _key_of(name: bytes) -> str:
+    key = name.decode("latin-1").upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key
 
 
 def _size(file: Any) -> int:

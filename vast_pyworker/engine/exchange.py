@@ -11,9 +11,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import IO, TYPE_CHECKING
 
+from vast_pyworker.model import Outcome
+
 from .answer import json_error, plain_answer
 from .head import RequestHead
-from .plan import RelayObserver, RelayPlan
+from .plan import RelayEnd, RelayObserver, RelayPlan
 from .relaying import Relaying
 from .tunnel import Tunnel
 
@@ -112,6 +114,9 @@ class Exchange:
 
     def relay(self, plan: RelayPlan, body: bytes, observer: RelayObserver) -> None:
         """Send the request on by ``plan`` and pass the answer back; ``observer`` is told of it."""
+        if self.over:
+            observer.on_end(RelayEnd(Outcome.CANCELLED, None, error="The client left."))
+            return
         client = self.client
         request = plan.render(self.head, body, self.request_id)
         relaying = Relaying(self, plan, request, observer, client.server)

@@ -66,10 +66,16 @@ class Wire:
         return data + mark
 
     def read_exactly(self, size: int) -> bytes:
-        while len(self._buffer) < size:
-            self._fill()
-        data, self._buffer = self._buffer[:size], self._buffer[size:]
-        return data
+        pieces = [self._buffer[:size]]
+        self._buffer = self._buffer[size:]
+        left = size - len(pieces[0])
+        while left:
+            piece = self.sock.recv(min(left, 1 << 20))
+            if not piece:
+                raise EOFError(f"closed {left} bytes before the end")
+            pieces.append(piece)
+            left -= len(piece)
+        return b"".join(pieces)
 
     def read_to_end(self) -> bytes:
         """Everything until the other side closes; raises ConnectionResetError if it resets."""

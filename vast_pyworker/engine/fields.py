@@ -65,7 +65,7 @@ def merged(headers: Iterable[Header]) -> dict[bytes, bytes]:
     fields: dict[bytes, bytes] = {}
     for name, value in headers:
         key = name.lower()
-        fields[key] = fields[key] + b", " + value if key in fields else value
+        fields[key] = fields[key] + b"," + value if key in fields else value
     return fields
 
 
@@ -85,6 +85,11 @@ def keeps_alive(fields: dict[bytes, bytes], minor: int) -> bool:
     if b"close" in wishes:
         return False
     return minor == 1 or b"keep-alive" in wishes
+
+
+def lists_nothing(fields: dict[bytes, bytes]) -> bool:
+    """Whether ``Connection`` names no header that is for the next hop alone."""
+    return all(wish in (b"keep-alive", b"close") for wish in tokens(fields.get(b"connection")))
 
 
 def end_to_end(headers: Iterable[Header], fields: dict[bytes, bytes]) -> list[Header]:

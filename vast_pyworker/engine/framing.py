@@ -9,6 +9,7 @@ Any split of the same bytes gives the same payload.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from vast_pyworker.errors import BadResponse
 
@@ -34,6 +35,12 @@ def chunk_size(line: bytes) -> int:
     if len(digits) > CHUNK_DIGITS or not _HEX.match(digits):
         raise ValueError("a chunk's size is not a plain hexadecimal number")
     return int(digits, 16)
+
+
+@lru_cache(1024)
+def _plain_size(line: bytes) -> int:
+    """Size in a chunk's first line that is nothing else; -1 where it is. Streams repeat sizes."""
+    return int(line, 16) if len(line) <= CHUNK_DIGITS and _HEX.match(line) else -1
 
 
 def payload_of(pieces: bytes, chunked: bool) -> bytes:
@@ -172,21 +179,23 @@ class LengthBody(Body):
 class ChunkedBody(Body):
     """A chunked body for a client that takes chunks."""
 
-    __slots__ = ("_decoder",)
+    __slots__ = ("_at_boundary", "_decoder")
 
     chunked = True
 
     def __init__(self) -> None:
         super().__init__()
         self._decoder = ChunkDecoder()
+        self._at_boundary = True
 
     def feed(self, data: bytes) -> bytes:
-        if self._decoder.at_boundary and self._whole(data):
+        if self._at_boundary and self._whole(data):
             return data
         try:
             payload = self._decoder.feed(data)
         except ValueError as exc:
             raise BadResponse(f"The model server's chunks are broken: {exc}.") from exc
+        self._at_boundary = self._decoder.at_boundary
         out = chunk(payload) if payload else b""
         if not self._decoder.ended:
             return out
@@ -201,10 +210,9 @@ class ChunkedBody(Body):
             end = data.find(b"\r\n", at, at + 18)
             if end < 0:
                 return False
-            digits = data[at:end]
-            if not _HEX.match(digits) or len(digits) > CHUNK_DIGITS:
+            length = _plain_size(data[at:end])
+            if length < 0:
                 return False
-            length = int(digits, 16)
             if not length:  # "00" is the last chunk too
                 self.ended = data[at:] == LAST_CHUNK
                 return self.ended

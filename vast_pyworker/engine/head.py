@@ -4,7 +4,8 @@ llhttp (by httptools) reads the tokens; the rules below refuse what lets two ser
 where a message ends: bare CR or LF, NUL, folded lines, a length beside a transfer coding, lengths
 that are not plain digits, codings other than one final ``chunked``. Bodies are not read here.
 
-Pure. A head once read is remembered, because a keep-alive client repeats it to the byte.
+Pure. A head once read is remembered, because clients repeat theirs but for a few lines: those,
+the length and the ids of a request, are read apart and put into a copy of the head they go with.
 """
 
 from __future__ import annotations
@@ -18,13 +19,26 @@ import httptools
 
 from vast_pyworker.errors import BadRequest
 
-from .fields import Header, Seen, check_line_ends, keeps_alive, length, merged, tokens
+from .fields import (
+    Header,
+    Seen,
+    check_line_ends,
+    keeps_alive,
+    length,
+    lists_nothing,
+    merged,
+    tokens,
+)
 from .limits import HEAD_BYTES, HEADER_COUNT, REMEMBERED, REQUEST_LINE_BYTES
 
 _AUTHORITY = re.compile(rb"[^/?#]*")
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+;=:%\[\]-]*\Z")
 _CODING = re.compile(rb"\r\ntransfer-encoding:([^\r]*)", re.IGNORECASE)
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}\Z")
+_VARYING = re.compile(
+    rb"\r\n(content-length|x-request-id|traceparent|tracestate): ?([!-~]{1,256})(?=\r\n)",
+    re.IGNORECASE,
+)
 
 
 class RequestHead:
@@ -54,6 +68,7 @@ class RequestHead:
         "request_id",
         "target",
         "upgrade",
+        "varying",
     )
 
     def __init__(self, method: str, target: bytes, minor: int, headers: tuple[Header, ...]) -> None:
@@ -69,7 +84,34 @@ class RequestHead:
         self.expects_continue = _expects_continue(self.fields, minor)
         self.upgrade = self._upgrade()
         self.request_id = _request_id(self.fields)
+        self.varying: tuple[Header, ...] = ()
         self.memo: dict[object, Any] = {}
+
+    def varied(self, varying: tuple[Header, ...]) -> RequestHead | None:
+        """A copy with these headers more; None where they change what the head means.
+
+        ``memo`` is shared: it holds what the headers in common say, and ``varying`` the rest.
+        """
+        fields = self.fields | {name.lower(): value for name, value in varying}
+        announced = fields.get(b"content-length")
+        size = None if announced is None else length(announced)
+        is_known = announced is None or (size is not None and not self.chunked)
+        if not (is_known and len(fields) == len(self.fields) + len(varying)):
+            return None
+        if self.upgrade is not None or not lists_nothing(self.fields):
+            return None
+        copy = RequestHead.__new__(RequestHead)
+        copy.method, copy.minor, copy.target = self.method, self.minor, self.target
+        copy.path, copy.query = self.path, self.query
+        copy.headers, copy.fields = (*self.headers, *varying), fields
+        copy.content_length, copy.chunked = size, self.chunked
+        copy.length = -1 if self.chunked else size or 0
+        copy.keep_alive, copy.expects_continue = self.keep_alive, self.expects_continue
+        copy.upgrade = None
+        copy.request_id = _request_id(fields)
+        copy.varying = varying
+        copy.memo = self.memo
+        return copy
 
     def _upgrade(self) -> bytes | None:
         """The protocol to switch to: a WebSocket, or None.
@@ -105,9 +147,21 @@ def check_unfinished_head(data: bytes) -> None:
         raise BadRequest(400, f"{exc}.") from exc
 
 
-@lru_cache(REMEMBERED)
 def parse_request_head(data: bytes) -> RequestHead:
     """Read a head that ends in an empty line; raise BadRequest with the status to answer."""
+    common, count = _VARYING.subn(b"", data)
+    if count:
+        try:
+            head = _read_head(common).varied(tuple(_VARYING.findall(data)))
+        except BadRequest:
+            head = None  # let the head as it came say what is wrong with it
+        if head is not None:
+            return head
+    return _read_head(data)
+
+
+@lru_cache(REMEMBERED)
+def _read_head(data: bytes) -> RequestHead:
     check_unfinished_head(data)
     seen = Seen()
     parser = httptools.HttpRequestParser(seen)

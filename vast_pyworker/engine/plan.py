@@ -56,6 +56,8 @@ class Origin:
             raise SettingError(f"{url!r} has a port that is not a number; correct it.") from exc
         if self.unix_path is None and (parts.scheme not in ("http", "https") or not parts.hostname):
             raise SettingError(f"{url!r} is no address of a server; use http://HOST:PORT.")
+        if self.unix_path is None and not (url.isascii() and url.isprintable()):
+            raise SettingError(f"{url!r} has characters that no url has; escape them.")
         self.host = parts.hostname or "localhost"
         self.port = port or (443 if self.tls else 80)
         self.prefix = "" if self.unix_path else parts.path.rstrip("/")
@@ -85,7 +87,7 @@ class RelayObserver(Protocol):
     """Who is told how a relayed request goes; every call is on the loop and must not block.
 
     ``on_head`` comes at most once, with the first bytes of an answer that comes in pieces;
-    ``on_progress`` at most ten times a second while bytes flow; ``on_end`` exactly once and last.
+    ``on_progress`` at most four times a second while bytes flow; ``on_end`` exactly once and last.
     """
 
     def on_head(self, status: int) -> None: ...
@@ -93,6 +95,18 @@ class RelayObserver(Protocol):
     def on_progress(self) -> None: ...
 
     def on_end(self, end: RelayEnd) -> None: ...
+
+
+def with_query(target: str, query: str) -> str:
+    """``target`` with the client's query where it has none of its own.
+
+    Vast's client puts its key into every query as ``api_key``; a model server would log it.
+    """
+    if "?" in target or not query:
+        return target
+    if "api_key=" in query:
+        query = "&".join(part for part in query.split("&") if not part.startswith("api_key="))
+    return f"{target}?{query}" if query else target
 
 
 class RelayPlan:
@@ -136,24 +150,23 @@ class RelayPlan:
             prefix = self._prefix(head)
             if self.shared:
                 head.memo[self] = prefix
+        for name, value in head.varying:
+            if name.lower() not in self._set:
+                prefix = b"".join((prefix, name, b": ", value, b"\r\n"))
         if not body and self.method in ("GET", "HEAD", "OPTIONS", "DELETE"):
-            return b"%bX-Request-ID: %b\r\n\r\n" % (prefix, request_id)
-        return b"%bX-Request-ID: %b\r\nContent-Length: %d\r\n\r\n%b" % (
-            prefix,
-            request_id,
-            len(body),
-            body,
-        )
+            return b"".join((prefix, b"X-Request-ID: ", request_id, b"\r\n\r\n"))
+        length = b"\r\nContent-Length: %d\r\n\r\n" % len(body)
+        return b"".join((prefix, b"X-Request-ID: ", request_id, length, body))
 
     def _prefix(self, head: RequestHead) -> bytes:
-        target = self.origin.prefix + self.target
-        if head.query and "?" not in target:
-            target = f"{target}?{head.query}"
+        """What requests with this head have in common, but for the headers that vary."""
+        target = with_query(self.origin.prefix + self.target, head.query)
         lines = [
             f"{self.method} {target} HTTP/1.1".encode("latin-1"),
             b"Host: " + self.origin.host_header.encode("latin-1"),
         ]
-        kept = [h for h in end_to_end(head.headers, head.fields) if h[0].lower() not in self._set]
+        common = head.headers[: len(head.headers) - len(head.varying)]
+        kept = [h for h in end_to_end(common, head.fields) if h[0].lower() not in self._set]
         lines += [b"%b: %b" % header for header in (*kept, *self.headers)]
         if head.upgrade is not None:
             lines += [b"Connection: upgrade", b"Upgrade: " + head.upgrade]

@@ -33,14 +33,18 @@ FINISHED, FAILED = Outcome.FINISHED, Outcome.FAILED  # looked up once: an enum i
 class Relaying(Attempt):
     """The state of one relayed request. All calls are on the loop."""
 
-    _body: Body | None = None
-    _head_bytes = b""
-    _status: int | None = None
-    _content_type = b""
-    _tail: deque[bytes] | None = None
-    _news = b""
-    _at_line_start = True
-    _total_deadline = FOREVER
+    __slots__ = (
+        "_at_line_start",
+        "_body",
+        "_content_type",
+        "_exchange",
+        "_head_bytes",
+        "_news",
+        "_observer",
+        "_status",
+        "_tail",
+        "_total_deadline",
+    )
 
     def __init__(
         self,
@@ -50,15 +54,18 @@ class Relaying(Attempt):
         observer: RelayObserver,
         server: Server,
     ) -> None:
+        super().__init__(plan, request, server)
         self._exchange = exchange
-        self._plan = plan
-        self._request = request
         self._observer = observer
-        self._server = server
-        if plan.keep_tail:
-            self._tail = deque(maxlen=TAIL_PIECES)
-        if plan.timeouts.total_s:
-            self._total_deadline = server.now + plan.timeouts.total_s
+        self._body: Body | None = None
+        self._head_bytes = b""
+        self._status: int | None = None
+        self._content_type = b""
+        self._tail: deque[bytes] | None = deque(maxlen=TAIL_PIECES) if plan.keep_tail else None
+        self._news = b""
+        self._at_line_start = True
+        total_s = plan.timeouts.total_s
+        self._total_deadline = server.now + total_s if total_s else FOREVER
 
     def feed(self, data: bytes) -> None:
         """Bytes from the model server."""
@@ -80,6 +87,12 @@ class Relaying(Attempt):
             self._complete(reusable=not body.excess)
 
     def _feed_head(self, data: bytes) -> None:
+        connection = self._connection
+        if connection is not None and data.startswith(connection.head_bytes):
+            known, rest = connection.head, data[len(connection.head_bytes) :]
+            if known is not None and self._is_whole(known, rest):
+                self._answer_whole(known, rest)
+                return
         while True:
             end = data.find(b"\r\n\r\n") + 4
             if end < 4:
@@ -87,20 +100,26 @@ class Relaying(Attempt):
                 if len(data) > HEAD_BYTES:
                     self._fail(502, "The model server's headers are too large.")
                 return
+            head_bytes = data[:end]
             try:
-                head = parse_response_head(data[:end])
+                head = parse_response_head(head_bytes)
             except BadResponse as exc:
                 self._fail(502, str(exc))
                 return
             data = data[end:]
             if head.status >= 200 or head.status == 101:
                 break  # else an interim answer; the real one follows
-        if head.whole == len(data) and self._exchange.head.method != "HEAD":
+        if self._is_whole(head, data):
+            if connection is not None:
+                connection.head_bytes, connection.head = head_bytes, head
             self._answer_whole(head, data)
         elif head.status == 101:
             self._switch_protocols(head, data)
         else:
             self._answer_in_pieces(head, data)
+
+    def _is_whole(self, head: ResponseHead, rest: bytes) -> bool:
+        return head.whole == len(rest) and self._exchange.head.method != "HEAD"
 
     def _answer_whole(self, head: ResponseHead, rest: bytes) -> None:
         """All of the answer came at once, as unary answers mostly do."""
@@ -115,6 +134,9 @@ class Relaying(Attempt):
 
     def _answer_in_pieces(self, head: ResponseHead, rest: bytes) -> None:
         exchange = self._exchange
+        if self._plan.method == "HEAD" != exchange.head.method:
+            self._fail(502, "A HEAD cannot answer another method; relay by the client's own.")
+            return
         body = relayed_body(exchange.head, head, self._plan.method)
         try:
             first = body.feed(rest) if rest else b""
@@ -240,7 +262,7 @@ class Relaying(Attempt):
         """The model server reads slowly; the request is all here, so nobody need wait for it."""
 
     def check(self, now: float) -> None:
-        """Called ten times a second: measure the waits, tell of progress."""
+        """Called four times a second: measure the waits, tell of progress."""
         if self._news:
             self._at_line_start = _ends_line(self._news)
             self._news = b""

@@ -1,11 +1,13 @@
 """Heads of the model server's answers: bytes to a checked value, or BadResponse.
 
 The same strictness as for requests: an answer that two parsers could end at different places is
-not passed on. Pure. A head once read is remembered, because only its Date changes.
+not passed on. Pure. A head once read is remembered, because answers of one kind differ in a few
+lines only: those (length, date, id) are read apart and put into a copy of the head they go with.
 """
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -13,8 +15,13 @@ import httptools
 
 from vast_pyworker.errors import BadResponse
 
-from .fields import Header, Seen, check_line_ends, keeps_alive, length, merged
+from .fields import Header, Seen, check_line_ends, keeps_alive, length, lists_nothing, merged
 from .limits import HEAD_BYTES, REMEMBERED
+
+_VARYING = re.compile(
+    rb"\r\n(content-length|x-request-id|date): ?([!-~](?:[ -~]{0,126}[!-~])?)(?=\r\n)",
+    re.IGNORECASE,
+)
 
 
 class ResponseHead:
@@ -33,6 +40,7 @@ class ResponseHead:
         "minor",
         "status",
         "status_line",
+        "varying",
         "whole",
     )
 
@@ -45,12 +53,48 @@ class ResponseHead:
         self.content_length, self.chunked = _response_framing(self.fields)
         self.keep_alive = keeps_alive(self.fields, minor)
         self.whole = _whole_length(self)
+        self.varying: tuple[Header, ...] = ()
         self.memo: dict[object, Any] = {}
+
+    def varied(self, varying: tuple[Header, ...]) -> ResponseHead | None:
+        """A copy with these headers more; None where they change what the head means.
+
+        ``memo`` is shared: it holds what the headers in common say, and ``varying`` the rest.
+        """
+        fields = self.fields | {name.lower(): value for name, value in varying}
+        announced = fields.get(b"content-length")
+        size = None if announced is None else length(announced)
+        is_known = announced is None or (size is not None and not self.chunked)
+        if not (is_known and len(fields) == len(self.fields) + len(varying)):
+            return None
+        if not lists_nothing(self.fields):
+            return None
+        copy = ResponseHead.__new__(ResponseHead)
+        copy.status, copy.status_line, copy.minor = self.status, self.status_line, self.minor
+        copy.headers, copy.fields = (*self.headers, *varying), fields
+        copy.content_length, copy.chunked = size, self.chunked
+        copy.keep_alive = self.keep_alive
+        copy.whole = _whole_length(copy)
+        copy.varying = varying
+        copy.memo = self.memo
+        return copy
+
+
+def parse_response_head(data: bytes) -> ResponseHead:
+    """Read a head that ends in an empty line; raise BadResponse."""
+    common, count = _VARYING.subn(b"", data)
+    if count:
+        try:
+            head = _read_head(common).varied(tuple(_VARYING.findall(data)))
+        except BadResponse:
+            head = None  # let the head as it came say what is wrong with it
+        if head is not None:
+            return head
+    return _read_head(data)
 
 
 @lru_cache(REMEMBERED)
-def parse_response_head(data: bytes) -> ResponseHead:
-    """Read a head that ends in an empty line; raise BadResponse."""
+def _read_head(data: bytes) -> ResponseHead:
     if len(data) > HEAD_BYTES:
         raise BadResponse(f"The model server's headers are larger than {HEAD_BYTES} bytes.")
     seen = Seen()

@@ -35,7 +35,7 @@ from .wsgi import WSGIApp, WSGICall
 log = logging.getLogger(__name__)
 
 NativeHandler = Callable[[Exchange], None]
-SWEEP_S = 0.1
+SWEEP_S = 0.25
 _BACKLOG = 4096
 _CLOSE_S = 1.0
 

@@ -70,7 +70,7 @@ class Tunnel:
         self._exchange.client.pause_reading(paused)
 
     def check(self, now: float) -> None:
-        """Called ten times a second: tell of progress."""
+        """Called four times a second: tell of progress."""
         if self._active:
             self._active = False
             self._observer.on_progress()

@@ -10,11 +10,15 @@ import asyncio
 from typing import Protocol
 
 from .plan import Origin
+from .response_head import ResponseHead
 
 # Shorter than the 5 s after which uvicorn and cpp-httplib close an idle connection, so that a
 # request is not written into one that is being closed.
 IDLE_S = 4.0
 MOST_IDLE = 256
+
+
+NO_HEAD = b"\0"
 
 
 class Carried(Protocol):
@@ -30,7 +34,7 @@ class Carried(Protocol):
 class UpstreamConnection(asyncio.Protocol):
     """One connection to the model server."""
 
-    __slots__ = ("carried", "idle_since", "pool", "reused", "transport")
+    __slots__ = ("carried", "head", "head_bytes", "idle_since", "pool", "reused", "transport")
 
     transport: asyncio.Transport
 
@@ -39,6 +43,8 @@ class UpstreamConnection(asyncio.Protocol):
         self.carried: Carried | None = None
         self.reused = False
         self.idle_since = 0.0
+        self.head_bytes = NO_HEAD  # of the answer before, for the next is likely to have the same
+        self.head: ResponseHead | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
@@ -111,11 +117,11 @@ class Pool:
             self.idle.remove(connection)
 
     def sweep(self, now: float) -> None:
-        """Called ten times a second: close what has been idle for too long, the oldest first."""
+        """Called four times a second: close what has been idle for too long, the oldest first."""
         self.now = now
         while self.idle and now - self.idle[0].idle_since > IDLE_S:
             self.idle.pop(0).transport.close()
 
     def close(self) -> None:
         while self.idle:
-            self.idle.pop().transport.close()
+            self.idle.pop().transport.abort()

@@ -32,6 +32,12 @@ from .threads import HandlerThreads
 # little and keeps the loop's turn short.
 _SWITCH_S = 0.0005
 _HEARTBEAT_S = 0.5
+# gunicorn's master kills at ``graceful_timeout``; cutting and telling must be over by then.
+_LAST_WORDS_S = 1.0
+
+
+class Unfit(SettingError, RuntimeError):
+    """A configuration refused; gunicorn prints a RuntimeError as the sentence it is, and exits."""
 
 
 class EngineWorker(Worker):  # type: ignore[misc]
@@ -41,12 +47,12 @@ class EngineWorker(Worker):  # type: ignore[misc]
     def check_config(cls, cfg: Any, log: Any) -> None:
         """Refuse what would split or lose the state; gunicorn calls this before it forks."""
         if cfg.workers > 1:
-            raise SettingError(
+            raise Unfit(
                 f"workers is {cfg.workers}, but the backend and the load counters live in one "
                 "process; set workers to 1 and use threads."
             )
         if cfg.max_requests > 0:
-            raise SettingError(
+            raise Unfit(
                 f"max_requests is {cfg.max_requests}, but a restart would lose the backend's "
                 "state and every open stream; set it to 0."
             )
@@ -72,6 +78,8 @@ class EngineWorker(Worker):  # type: ignore[misc]
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the master answers it with a new worker
 
     def _stop(self, graceful: bool) -> None:
+        if not graceful:
+            self.cfg.worker_int(self)
         self.graceful = graceful
         self.alive = False
         self.stopping.set()
@@ -114,15 +122,17 @@ class EngineWorker(Worker):  # type: ignore[misc]
                 continue
 
     async def _drain(self, server: Server) -> None:
-        """Let requests in flight finish, up to ``graceful_timeout``."""
+        """Let requests in flight finish, so that all is told before the master kills us."""
         self._call_hook("on_draining", server)
         server.drain(listening=self.graceful and not self._is_replaced())
         if not self.graceful:
             return
-        waited = self.loop.create_task(server.drained(self.cfg.graceful_timeout))
+        deadline_s = self.cfg.graceful_timeout - min(_LAST_WORDS_S, self.cfg.graceful_timeout / 2)
+        waited = self.loop.create_task(server.drained(deadline_s))
         await self._alive_while(waited)
         if not waited.result():
             self.log.warning("Cut %d connections at the deadline.", len(server.connections))
+            await server.close()  # before the last report, which is to tell of them
         stopped = self.loop.run_in_executor(None, self._call_hook, "on_stopped", server)
         await self._alive_while(stopped)
 
@@ -170,4 +180,5 @@ def grow_file_table() -> None:
 
 
 def _wants_access_log(cfg: Any) -> bool:
-    return bool(cfg.accesslog or cfg.logconfig or cfg.logconfig_dict or cfg.syslog)
+    configured = cfg.logconfig or cfg.logconfig_dict or cfg.logconfig_json
+    return bool(cfg.accesslog or configured or cfg.syslog or cfg.statsd_host)
