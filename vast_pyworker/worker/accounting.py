@@ -13,7 +13,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
@@ -33,11 +34,11 @@ from .totals import (
     WORKER_ERROR,
     Route,
     RouteTotals,
-    label_of,
 )
 
 SESSION_ROUTE = "/session"
-MAX_ENDS = 100_000
+JOURNAL_LENGTH = 256
+MAX_ENDS = 20_000  # some 4 MB; an autoscaler that is told of no more has lost count long before
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,11 @@ class Counters:
 
 
 class Accounting:
-    """The books of one worker: thread-safe, one lock, no I/O.
+    """The books of one worker: thread-safe, no I/O; a request begins and ends without a lock.
 
-    Beginning a request only adds its ticket to those held, which needs no lock; all counting is
-    done where it ends. ``progress``, a plain attribute, grows while the model answers.
+    Beginning adds a ticket to those held; ending appends it to a journal. What needs sums posts
+    the journal under the one lock; so does whoever ends a request when it has grown long.
+    ``progress``, a plain attribute, grows while the model answers.
     """
 
     def __init__(self, now: Callable[[], float] = time.time, *, max_ends: int = MAX_ENDS) -> None:
@@ -75,9 +77,10 @@ class Accounting:
         self.progress = 0
         self._lock = threading.Lock()
         self._held: set[Ticket] = set()
+        self._journal: deque[Ticket] = deque()
         self._open_sessions = 0
-        self._ended = 0
-        self._ended_requests = 0
+        self._posted = 0
+        self._posted_requests = 0
         self._repriced = 0
         self._routes: dict[str, Route] = {}
         self._acknowledged = Counters()
@@ -91,12 +94,14 @@ class Accounting:
     @property
     def changes(self) -> int:
         """Grows whenever a report would differ."""
-        return 2 * self._ended + len(self._held) + self._repriced
+        return 2 * (self._posted + len(self._journal)) + len(self._held) + self._repriced
 
     @property
     def ends_dropped(self) -> int:
         """Ends given up undelivered because too many were waiting."""
-        return self._owed.dropped
+        with self._lock:
+            self._post()
+            return self._owed.dropped
 
     def begin(
         self,
@@ -162,7 +167,7 @@ class Accounting:
     def take(self) -> Counters:
         """What a report says now."""
         with self._lock:
-            everything = tuple(self._held)
+            everything = self._still_held()
             now = self._totals_now(everything)
         held = [ticket for ticket in everything if ticket.session is None]
         past = self._acknowledged
@@ -190,6 +195,7 @@ class Accounting:
     def ends(self, limit: int = 1000) -> tuple[RequestEnd, ...]:
         """The oldest ends that the autoscaler has not been told of, at most ``limit``."""
         with self._lock:
+            self._post()
             owed = self._owed.peek(limit)
         return tuple(_request_end(ticket) for ticket in owed)
 
@@ -201,43 +207,62 @@ class Accounting:
     def totals(self) -> dict[str, RouteTotals]:
         """Per route, what has happened since the process began."""
         with self._lock:
-            held = Tally(ticket.route for ticket in self._held)
+            held = Tally(ticket.route for ticket in self._still_held())
             for name in held:
-                self._route(name)
+                self._routes.setdefault(name, Route())
             return {name: route.totals(held[name]) for name, route in self._routes.items()}
 
     def _end(self, ticket: Ticket, outcome: Outcome, work: float | None, reason: str) -> bool:
-        label = SUCCESS if outcome is FINISHED and not reason else label_of(outcome, reason)
-        now = self.now()
-        with self._lock:
-            if ticket.outcome is not None:
-                return False
-            ticket.outcome = outcome
-            ticket.completed_at = now
-            self._held.discard(ticket)
-            self._ended += 1
-            if outcome is FINISHED:  # a refusal or a client's impatience is no progress
-                self.progress += 1
-            route = self._routes.get(ticket.route) or self._route(ticket.route)
-            route.end(ticket, label, work if outcome is FINISHED else None)
+        if ticket.outcome is not None:
+            return False
+        ticket.outcome = outcome
+        ticket.completed_at = self.now()
+        if work is not None:
+            ticket.measured = work
+        if reason:
+            ticket.reason = reason
+        if outcome is FINISHED:  # a refusal or a client's impatience is no progress
+            self.progress += 1
+        # So a ticket is always in one of the two; who looks at both looks at the held first.
+        self._journal.append(ticket)
+        self._held.discard(ticket)
+        if ticket.is_session or len(self._journal) >= JOURNAL_LENGTH:
+            with self._lock:
+                self._post()
+        return True
+
+    def _still_held(self) -> list[Ticket]:
+        """Everything that has not ended; the journal is posted. The lock is held."""
+        held = tuple(self._held)
+        self._post()
+        return [ticket for ticket in held if not ticket.is_posted]
+
+    def _post(self) -> None:
+        """Add what has ended to the totals, each ticket once. The lock is held."""
+        journal = self._journal
+        for _ in range(len(journal)):
+            ticket = journal.popleft()
+            if ticket.is_posted:  # two threads ended it in the same moment
+                continue
+            ticket.is_posted = True
+            self._posted += 1
+            route = self._routes.get(ticket.route)
+            if route is None:
+                route = self._routes[ticket.route] = Route()
+            route.post(ticket)
             if ticket.is_session:
                 self._open_sessions -= 1
             if ticket.session is None:
-                self._ended_requests += 1
+                self._posted_requests += 1
                 if ticket.request_idx:
                     self._owed.add(ticket)
-        return True
 
-    def _route(self, name: str) -> Route:
-        """The totals of a route; the lock is held."""
-        return self._routes.setdefault(name, Route())
-
-    def _totals_now(self, held: tuple[Ticket, ...]) -> Counters:
+    def _totals_now(self, held: Sequence[Ticket]) -> Counters:
         """Only the cumulative fields; the lock is held."""
         routes = self._routes.values()
         ended_work = sum(route.received for route in routes)
         return Counters(
-            requests_received=self._ended_requests + sum(t.session is None for t in held),
+            requests_received=self._posted_requests + sum(t.session is None for t in held),
             received_total=ended_work + sum(ticket.work for ticket in held),
             cancelled_total=sum(route.work[CANCELLED] for route in routes),
             rejected_total=sum(route.work[REJECTED] for route in routes),

@@ -7,7 +7,6 @@ the exposition format (``metrics``).
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 # From a proxied health check to a long generation; the last bucket, +Inf, is implied.
@@ -43,13 +42,11 @@ class Histogram:
         self._counts = [0] * (len(BOUNDS_S) + 1)
         self._total_s = 0.0
 
-    def observe_all(self, durations: Iterable[float]) -> None:
-        """Count durations in seconds; below 0 (a clock set back) counts as 0."""
-        counts = self._counts
-        for seconds in durations:
-            counts[bisect_left(BOUNDS_S, seconds)] += 1
-            if seconds > 0.0:
-                self._total_s += seconds
+    def observe(self, seconds: float) -> None:
+        """Count one duration; a clock set back counts as 0."""
+        self._counts[bisect_left(BOUNDS_S, seconds)] += 1
+        if seconds > 0.0:
+            self._total_s += seconds
 
     def snapshot(self) -> Distribution:
         return Distribution(tuple(self._counts), self._total_s)

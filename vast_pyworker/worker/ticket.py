@@ -20,21 +20,40 @@ class Ticket:
     Times are Unix seconds, 0.0 for not yet. Every method may be called from any thread.
     """
 
-    # What most requests never have stands on the class.
-    reqnum: object = None
-    session: str | None = None
-    is_session = False
-    started_at = 0.0
-    first_byte_at = 0.0
-    completed_at = 0.0
-    outcome: Outcome | None = None
+    __slots__ = (
+        "_books",
+        "completed_at",
+        "entered_at",
+        "first_byte_at",
+        "is_posted",
+        "is_session",
+        "measured",
+        "outcome",
+        "reason",
+        "reqnum",
+        "request_idx",
+        "route",
+        "session",
+        "started_at",
+        "work",
+    )
 
     def __init__(self, books: Accounting, route: str, work: float, request_idx: int) -> None:
         self._books = books
         self.route = route
         self.work = work
         self.request_idx = request_idx
+        self.reqnum: object = None
+        self.session: str | None = None
+        self.is_session = False
         self.entered_at = books.now()
+        self.started_at = 0.0
+        self.first_byte_at = 0.0
+        self.completed_at = 0.0
+        self.outcome: Outcome | None = None
+        self.measured: float | None = None
+        self.reason = ""
+        self.is_posted = False
 
     def start(self) -> None:
         """The request has left the queue and goes to the model."""

@@ -24,7 +24,6 @@ WORKER_ERROR = "worker_error"
 CANCELLED = "cancelled"
 REJECTED = "rejected"
 FINISHED, FAILED = Outcome.FINISHED, Outcome.FAILED  # looked up once: an enum is slow at it
-_GATHERED = 1000
 LABELS = (SUCCESS, CLIENT_ERROR, UPSTREAM_ERROR, WORKER_ERROR, CANCELLED, REJECTED)
 
 
@@ -54,17 +53,12 @@ class RouteTotals:
 
 
 class Route:
-    """The totals while they grow; the accounting calls, one thread at a time.
-
-    Durations are put into their histograms when somebody asks, or when many have gathered: the
-    one who ends a request need not wait for that.
-    """
+    """The totals while they grow; the accounting posts to them, one thread at a time."""
 
     __slots__ = (
         "_duration",
         "_first_byte",
         "_queue_wait",
-        "_untimed",
         "received",
         "requests",
         "work",
@@ -74,26 +68,27 @@ class Route:
         self.received = 0.0
         self.requests = dict.fromkeys(LABELS, 0)
         self.work = dict.fromkeys(LABELS, 0.0)
-        self._untimed: list[Ticket] = []
         self._duration = Histogram()
         self._queue_wait = Histogram()
         self._first_byte = Histogram()
 
-    def end(self, ticket: Ticket, label: str, measured: float | None) -> None:
-        """Add an ended request; ``measured`` replaces its estimate in what it was worth."""
-        estimate = ticket.work
-        self.received += estimate
+    def post(self, ticket: Ticket) -> None:
+        """Add an ended request; where measured, its work replaces the estimate in its outcome."""
+        outcome, work = ticket.outcome, ticket.work
+        label = SUCCESS
+        if outcome is not FINISHED or ticket.reason:
+            label = label_of(outcome or FAILED, ticket.reason)
+        self.received += work
         self.requests[label] += 1
-        is_known = measured is not None and 0.0 <= measured < inf
-        self.work[label] += measured if is_known else estimate  # type: ignore[operator]
+        measured = ticket.measured
+        if measured is not None and outcome is FINISHED and 0.0 <= measured < inf:
+            work = measured
+        self.work[label] += work
         if label != REJECTED and not ticket.is_session:
-            self._untimed.append(ticket)
-            if len(self._untimed) >= _GATHERED:
-                self._time()
+            self._time(ticket)
 
     def totals(self, in_progress: int) -> RouteTotals:
         """A frozen copy."""
-        self._time()
         return RouteTotals(
             in_progress,
             dict(self.requests),
@@ -103,10 +98,10 @@ class Route:
             self._first_byte.snapshot(),
         )
 
-    def _time(self) -> None:
-        """Put the durations gathered so far into the histograms."""
-        gathered, self._untimed = self._untimed, []
-        entered = [(t, t.entered_at) for t in gathered]
-        self._duration.observe_all(t.completed_at - at for t, at in entered)
-        self._queue_wait.observe_all(t.started_at - at for t, at in entered if t.started_at)
-        self._first_byte.observe_all(t.first_byte_at - at for t, at in entered if t.first_byte_at)
+    def _time(self, ticket: Ticket) -> None:
+        entered, started, ended = ticket.entered_at, ticket.started_at, ticket.completed_at
+        self._duration.observe(ended - entered)
+        if started:
+            self._queue_wait.observe(started - entered)
+            # An answer that came whole has no first byte of its own.
+            self._first_byte.observe((ticket.first_byte_at or ended) - entered)

@@ -224,7 +224,8 @@ def test_a_full_queue_of_ends_gives_up_the_oldest_and_says_so(clock: Clock) -> N
     books = Accounting(clock, max_ends=3)
     _end_all(books, range(1, 4))
     told = books.ends()
-    _end_all(books, [4, 5])  # 1 and 2 are given up while they are being told
+    _end_all(books, [4, 5])
+    books.take()  # posts them: 1 and 2 are given up while they are being told
     books.acknowledge_ends(told)
     assert [end.request_idx for end in books.ends()] == [4, 5]
     assert books.ends_dropped == 2
