@@ -1,26 +1,27 @@
 """A real worker for tests: gunicorn in a process, real sockets, a state folder of its own.
 
 ``RunningWorker`` starts it, asks it, reads its log and ends it by its number; nothing it started
-outlives it. What a client does is in ``Call``: one connection, read as far as a test wants.
+outlives it.
 """
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
+from client_support import Answer, Call
 from prometheus_client.parser import text_string_to_metric_families
 
 from vast_pyworker.worker.supervisor import model_folder, stop_recorded
@@ -56,65 +57,12 @@ def wait_until(true: Callable[[], Any], what: str, limit_s: float = LIMIT_S) -> 
     raise AssertionError(f"no {what} within {limit_s:g} s")
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A whole answer; header names are lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-    @property
-    def text(self) -> str:
-        return self.body.decode()
-
-
-class Call:
-    """One request on a connection of its own; ``leave`` closes it, whatever has come."""
-
-    def __init__(self, port: int, method: str, path: str, body: bytes, headers: Mapping[str, str]):
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)
-        self._connection.request(method, path, body or None, dict(headers))
-        self._answer: http.client.HTTPResponse | None = None
-
-    @property
-    def answer(self) -> http.client.HTTPResponse:
-        """The head of the answer, waited for."""
-        if self._answer is None:
-            self._answer = self._connection.getresponse()
-        return self._answer
-
-    def read_until(self, mark: bytes) -> bytes:
-        """What comes up to and with ``mark``."""
-        got = b""
-        while mark not in got:
-            piece = self.answer.read1(65536)
-            if not piece:
-                raise AssertionError(f"the answer ended without {mark!r}: {got!r}")
-            got += piece
-        return got
-
-    def read(self) -> Answer:
-        """The whole answer; http.client.IncompleteRead where it is cut."""
-        body = self.answer.read()
-        self.leave()
-        headers = {name.lower(): value for name, value in self.answer.getheaders()}
-        return Answer(self.answer.status, headers, body)
-
-    def finish(self) -> None:
-        """Take what still comes, if anything does, and close."""
-        with suppress(OSError, http.client.HTTPException):
-            self.answer.read()
-        self.leave()
-
-    def leave(self) -> None:
-        if self._answer is not None:
-            self._answer.close()
-        self._connection.close()
+def lives(pid: int) -> bool:
+    """Whether the process runs; one that only waits to be reaped does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 Signer = Callable[[str], Mapping[str, Any]]
@@ -125,7 +73,7 @@ class RunningWorker:
     """``backend`` served by a process of its own; ``extra`` are settings, ``arguments`` gunicorn's.
 
     ``sign`` makes a grant for a worker's url; where it is given, ``ask`` and ``open`` wrap what
-    they send in an envelope with one.
+    they send in an envelope with one. ``tls`` trusts its certificate, where it has one.
     """
 
     folder: Path
@@ -133,6 +81,7 @@ class RunningWorker:
     extra: Mapping[str, str] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
     sign: Signer | None = None
+    tls: ssl.SSLContext | None = None
     port: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None
 
@@ -141,7 +90,7 @@ class RunningWorker:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def state(self) -> Path:
@@ -179,6 +128,11 @@ class RunningWorker:
     def start(self, probe: str = "/readyz") -> RunningWorker:
         """Start it, and return when ``probe`` says 200."""
         return self.launch().await_probe(probe)
+
+    def await_key(self) -> RunningWorker:
+        """Return when the autoscaler's public key is known, so that grants can be checked."""
+        wait_until(lambda: "Fetched the public key" in self.log, f"key in {self.log_path}")
+        return self
 
     def await_probe(self, probe: str = "/readyz") -> RunningWorker:
         wait_until(lambda: self._answers(probe), f"200 at {probe} of {self.log_path}")
@@ -247,7 +201,7 @@ class RunningWorker:
             payload = {"auth_data": {**self.sign(self.url), **grant}, "payload": payload}
         sent = {"Content-Type": "application/json"} if payload is not None else {}
         body = b"" if payload is None else json.dumps(payload).encode()
-        return Call(self.port, method, path, body, {**sent, **(headers or {})})
+        return Call(self.port, method, path, body, {**sent, **(headers or {})}, self.tls)
 
     def ask(self, path: str, payload: Any, **options: Any) -> Answer:
         """POST ``payload``; the whole answer."""

@@ -13,7 +13,6 @@ sys.path[:0] = [str(each) for each in (HERE, HERE.parent / "e2e") if str(each) n
 
 from scenes import Farewell, Life, live, part  # noqa: E402
 from support import House, furnished  # noqa: E402
-from worker_support import wait_until  # noqa: E402
 
 from vast_pyworker.worker.fake_model import FakeModel  # noqa: E402
 
@@ -29,7 +28,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A worker that is ready, with signed routes."""
     folder = tmp_path_factory.mktemp("house")
     with FakeModel() as model, furnished(folder, model, MAX_BODY="1048576") as house:
-        wait_until(lambda: "Fetched the public key" in house.worker.log, "public key")
         yield house
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from client_support import Answer
 from support import MODEL_PROCESS, House, furnished, scene
-from worker_support import ROOT, Answer, free_port, wait_until
+from worker_support import ROOT, free_port, wait_until
 
 from vast_pyworker.worker.fake_model import FakeModel
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from worker_support import Answer, Call, RunningWorker, wait_until
+from client_support import Answer, Call
+from worker_support import RunningWorker, wait_until
 
 from vast_pyworker.worker.fake_autoscaler import FakeAutoscaler
 from vast_pyworker.worker.fake_model import FakeModel
@@ -102,10 +103,10 @@ class House:
 
     def outcomes(self, route: str = "/generate") -> dict[str, int]:
         """How the requests of a route ended so far."""
-        labels = ("success", "client_error", "upstream_error", "rejected", "cancelled")
+        labels = ("success", "client_error", "upstream_error", "worker_error", "rejected")
         return {
             each: int(self.worker.metric("pyworker_requests_total", route=route, outcome=each))
-            for each in labels
+            for each in (*labels, "cancelled")
         }
 
     def end_of(self, request_idx: int) -> dict[str, Any]:
@@ -141,6 +142,6 @@ def furnished(
             autoscaler.grant,
         )
         try:
-            yield House(worker.start(probe), model, autoscaler)
+            yield House(worker.start(probe).await_key(), model, autoscaler)
         finally:
             worker.stop()

@@ -28,7 +28,8 @@ class Gate:
     """``concurrency`` places, and a queue before them of at most ``max_queue``.
 
     ``max_queue_time_s`` is the longest estimated wait for which one is let into the queue, 0 for
-    any. ``running`` and ``queued`` may be read without the lock.
+    any. ``on_saturated`` is told when the last place is taken and when one is free again.
+    ``running`` and ``queued`` may be read without the lock.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Gate:
         self._waiting: OrderedDict[Waiter, None] = OrderedDict()
         self._on_saturated = on_saturated
         self._lock = threading.Lock()
+        self._telling = threading.Lock()
 
     @property
     def queued(self) -> int:
@@ -77,14 +79,14 @@ class Gate:
                 self._check_queue()
                 self._waiting[waiter] = None
                 return False
-        if saturated and self._on_saturated is not None:
-            self._on_saturated(True)
+        if saturated:
+            self._tell_saturated()
         return True
 
     def leave(self, service_s: float | None = None) -> None:
         """Give a place back; ``service_s`` is how long it was held, None if that tells nothing."""
         with self._lock:
-            if service_s is not None:
+            if service_s is not None and service_s >= 0.0:  # a clock may have been set back
                 known = self.service_s
                 self.service_s = (
                     service_s if known is None else known + _NEWEST * (service_s - known)
@@ -97,8 +99,8 @@ class Gate:
             eased = waiter is None and self.running == self.concurrency - 1
         if waiter is not None:
             waiter.granted()
-        elif eased and self._on_saturated is not None:
-            self._on_saturated(False)
+        elif eased:
+            self._tell_saturated()
 
     def give_up(self, waiter: Waiter) -> bool:
         """Leave the queue; False where the waiter was not in it (any more)."""
@@ -114,6 +116,12 @@ class Gate:
         body = {"error": message, "queue_depth": self.queued, "estimated_wait_s": wait}
         retry_s = math.ceil(min(max(wait or 1.0, 1.0), 60.0))
         return Full(message, body=body, retry_after_s=retry_s)
+
+    def _tell_saturated(self) -> None:
+        """How things stand when it is said: what was seen before may be outdated by a thread."""
+        if self._on_saturated is not None:
+            with self._telling:
+                self._on_saturated(self.running >= self.concurrency)
 
     def _check_queue(self) -> None:
         if len(self._waiting) >= self.max_queue:

@@ -7,8 +7,8 @@ everything else in a thread.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from flask import Response, current_app, request
 from flask.wrappers import Request
@@ -16,19 +16,27 @@ from werkzeug.exceptions import HTTPException
 
 from vast_pyworker.engine import Exchange, Limits, NativeHandler, Server
 from vast_pyworker.engine.environ import REQUEST_ID
-from vast_pyworker.errors import Refused
+from vast_pyworker.errors import BackendError, Refused
 from vast_pyworker.model import Outcome
 
 from . import jsonlog
-from .accounting import CLIENT_ERROR, WORKER_ERROR, Ticket
+from .accounting import WORKER_ERROR
 from .built_in import add_built_in_routes
 from .forwarding import Forward, ForwardRoutes
+from .grants import TICKET, WORKER
 from .lean_flask import LeanFlask
 from .loading import Handler
+from .plain_answers import end_by_status, follow, status_of
 from .probes import PROBE_PATHS, PROBES, probe_answer
 from .refusals import answer_of
-from .relay import TICKET, Relay
+from .relay import Relay
+from .request_ids import with_request_id
 from .state import EXTENSION, Worker
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+_TOLD_WHILE_DRAINING = frozenset(("/metrics", "/pyworker/metrics", "/pyworker/status"))
 
 
 class WorkerApp(LeanFlask):
@@ -46,10 +54,17 @@ class WorkerApp(LeanFlask):
             body_bytes=settings.max_body_bytes, connections=settings.max_connections
         )
         self.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-        self.served_while_draining = PROBE_PATHS
+        self.served_while_draining = PROBE_PATHS | _TOLD_WHILE_DRAINING
         self.on_serving: Callable[[Server], None] | None = None
         self.on_draining: Callable[[Server], None] | None = None
         self.on_stopped: Callable[[Server], None] | None = None
+
+    def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if REQUEST_ID not in environ:
+            start_response = with_request_id(environ, start_response)
+        jsonlog.request_id.set(environ[REQUEST_ID])
+        environ[WORKER] = self.extensions[EXTENSION]
+        return super().wsgi_app(environ, start_response)
 
 
 def create_app(worker: Worker) -> WorkerApp:
@@ -79,48 +94,46 @@ def _add_route(
 ) -> None:
     name = f"{method} {path}"
     if isinstance(handler, Forward):
-        app.native_routes[method, path] = forwards.add(handler, method, path)
+        route = forwards.add(handler, method, path)
+        if "<" not in path:
+            app.native_routes[method, path] = route
+            # It turns requests down by itself, and says how long the queue is.
+            app.served_while_draining |= {path}
     view = _view(worker, path, handler)
-    app.add_url_rule(
-        path, endpoint=name, view_func=view, methods=[method], provide_automatic_options=None
-    )
+    try:
+        app.add_url_rule(path, endpoint=name, view_func=view, methods=[method])
+    except (ValueError, LookupError, SyntaxError) as exc:
+        file = worker.loaded.directory / "backend.py"
+        raise BackendError(f"{file}: {name} is no route that Flask knows: {exc}.") from exc
 
 
 def _view(worker: Worker, path: str, handler: Handler) -> Callable[..., Any]:
-    """A 2024 handler as a Flask view, booked from the call to its return."""
+    """A 2024 handler as a Flask view, booked from the call to the end of its answer."""
     backend = worker.backend
     if isinstance(handler, Forward):
         return lambda **_: handler(backend, request._get_current_object())  # type: ignore[attr-defined]
 
     def view(**_: Any) -> Any:
         asked = request._get_current_object()  # type: ignore[attr-defined]
-        ticket = worker.accounting.begin(path, 0.0)
-        asked.environ[TICKET] = ticket
-        jsonlog.request_id.set(asked.environ.get(REQUEST_ID, ""))
+        ticket = asked.environ[TICKET] = worker.accounting.begin(path, 0.0)
         try:
-            answer = current_app.make_response(handler(backend, asked))
-        except (HTTPException, Refused) as exc:
-            _end_refused(ticket, exc)
+            answer = handler(backend, asked)
+            if not isinstance(answer, Response):
+                answer = current_app.make_response(answer)
+        except Refused:
+            ticket.end(Outcome.REJECTED)
+            raise
+        except HTTPException as exc:
+            end_by_status(ticket, status_of(exc))
             raise
         except BaseException:
             ticket.end(Outcome.FAILED, reason=WORKER_ERROR)
             raise
         if not isinstance(answer, Relay):  # a relay ends its ticket itself
-            ticket.start()
-            answer.call_on_close(lambda: ticket.end(Outcome.FINISHED))
+            follow(ticket, answer)
         return answer
 
     return view
-
-
-def _end_refused(ticket: Ticket, exc: HTTPException | Refused) -> None:
-    status = exc.status if isinstance(exc, Refused) else exc.code or 500
-    if status in (401, 403, 429, 503):
-        ticket.end(Outcome.REJECTED)
-    elif status >= 500:
-        ticket.end(Outcome.FAILED, reason=WORKER_ERROR)
-    else:
-        ticket.end(Outcome.FINISHED, reason=CLIENT_ERROR)
 
 
 def _add_probes(app: WorkerApp, worker: Worker, claimed: set[tuple[str, str]]) -> None:

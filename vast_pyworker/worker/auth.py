@@ -19,12 +19,13 @@ from typing import Any, Protocol
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from vast_pyworker import signature
-from vast_pyworker.errors import Invalid, Unauthorized
+from vast_pyworker.errors import Invalid, NotReady, Unauthorized
 
 from .envelope import GRANT_FIELDS, Envelope, grant_errors, open_envelope
 
 REPLAY_WINDOW = 100
 REMEMBERED = 1024
+KEY_RETRY_S = 2.0
 _WHOLE_GRANT = frozenset(GRANT_FIELDS)
 _UNKNOWN_CALLER = (
     "The Authorization header names no accepted key; send `Bearer` and one of PYWORKER_API_KEYS, "
@@ -88,7 +89,8 @@ class Gatekeeper:
         """Return if the caller may use a signed route.
 
         Invalid (422) for a grant that is missing or lacks fields, Unauthorized (401) for one
-        that is not good here. An API key in ``authorization`` stands in for any grant.
+        that is not good here, NotReady (503) while the public key is not known. An API key in
+        ``authorization`` stands in for any grant.
         """
         if self._accepts_unsigned or self._is_remembered(auth_data):
             return
@@ -124,9 +126,10 @@ class Gatekeeper:
         revision, key = self._source.revision, self._source.key
         if key is None:
             self._source.refresh()
-            raise Unauthorized(
+            raise NotReady(  # not 401, which Vast's client takes for final
                 "The autoscaler's public key is not known yet, so no grant can be checked; "
-                "try again, or see that REPORT_ADDR answers /pubkey/."
+                "try again, or see that REPORT_ADDR answers /pubkey/.",
+                retry_after_s=KEY_RETRY_S,
             )
         form = signature.verified_form(key, auth, self._forms)
         if form is None:

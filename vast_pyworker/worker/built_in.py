@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
@@ -21,8 +20,6 @@ from .metrics import CONTENT_TYPE
 from .openapi import build_openapi
 from .refusals import not_ready
 from .state import Worker
-
-FORCE_UPDATE = Path("/.force_update")
 
 BUILT_IN_ROUTES = {
     "/pyworker/status": "State, reason, load, queues, capacity, GPU and host, as JSON.",
@@ -85,10 +82,12 @@ def _add_views_of_state(add: Adder, worker: Worker) -> None:
 def _add_commands(add: Adder, worker: Worker) -> None:
     def update() -> Any:
         worker.gatekeeper.check_master_token(request.headers.get("Authorization"))
+        mark = worker.update_mark
         try:
-            FORCE_UPDATE.touch()
+            mark.touch()
         except OSError as exc:
-            return {"error": f"{FORCE_UPDATE} cannot be written: {exc.strerror}."}, 500
+            reason = f"{mark} cannot be written ({exc.strerror}); make its folder writable."
+            return {"error": reason}, 500
         return {"ok": True}
 
     def drain() -> Any:
@@ -101,7 +100,7 @@ def _add_commands(add: Adder, worker: Worker) -> None:
         passage = worker.passages.get(request_id.encode("latin-1", "replace"))
         if passage is None:
             return {"error": f"No request {request_id!r} is on its way here."}, 404
-        request.environ["pyworker.exchange"].call_soon(passage.cancel)
+        passage.cancel_soon()
         return {"ok": True}, 202
 
     add("POST", "/pyworker/update", update)
@@ -174,7 +173,7 @@ def status_document(worker: Worker) -> dict[str, Any]:
                     "max_queue": gate.max_queue,
                     "estimated_wait_s": gate.estimated_wait_s(),
                 }
-                for name, gate in worker.gates.items()
+                for name, gate in tuple(worker.gates.items())
             },
         },
     }

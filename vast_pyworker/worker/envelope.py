@@ -23,6 +23,7 @@ FLAT_FIELDS = ("cost", "endpoint", "reqnum", "signature", "url")
 
 _MISSING = "field missing"
 _NOT_AN_OBJECT = {"data": "payload must be a dictionary"}
+_OUT_OF_RANGE = {"data": "payload holds a number that is not finite"}
 
 
 class Envelope:
@@ -36,12 +37,16 @@ class Envelope:
     __slots__ = ("_payload", "auth", "payload_bytes", "session_id")
 
     def __init__(
-        self, payload_bytes: bytes, auth: dict[str, Any] | None, session_id: str | None
+        self,
+        payload_bytes: bytes,
+        auth: dict[str, Any] | None,
+        session_id: str | None,
+        payload: dict[str, Any] | None = None,
     ) -> None:
         self.payload_bytes = payload_bytes
         self.auth = auth
         self.session_id = session_id
-        self._payload: dict[str, Any] | None = None
+        self._payload = payload
 
     @property
     def payload(self) -> dict[str, Any]:
@@ -135,7 +140,9 @@ def _read_object(raw: bytes) -> dict[str, Any]:
     try:
         return _decode_object(raw)
     except msgspec.ValidationError:
-        raise Invalid("The payload is not an object.", body={"payload": _NOT_AN_OBJECT}) from None
+        is_object = raw.lstrip()[:1] == b"{"
+        problem = _OUT_OF_RANGE if is_object else _NOT_AN_OBJECT
+        raise Invalid("The payload cannot be read.", body={"payload": problem}) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Invalid("invalid JSON") from None
 

@@ -1,9 +1,8 @@
 """A model server without a model, for tests and for trying a backend out: real HTTP, on demand.
 
 Each POST says in its own payload, under ``script``, what it gets: an answer whole or in pieces,
-late, held back, broken off, with any status. So many scenes play at once, beside each other. Also:
-``/health`` that says what it is told to, ``/metrics`` with counters that move, a redirect, a
-WebSocket that echoes. What is not here: text worth reading.
+late, held back, broken off, with any status; so many scenes play at once. Also: ``/health``,
+``/metrics``, a redirect, a WebSocket that echoes. What is not here: text worth reading.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -48,7 +48,7 @@ class FakeModel:
     """Listens on 127.0.0.1, on ``port`` or a free one; a context, or ``start`` and ``stop`` it.
 
     ``health`` is the status of ``/health``, None for no answer at all. ``gauges`` are further lines
-    of ``/metrics``. ``crash`` is called where a script says so.
+    of ``/metrics``. ``crash`` is called where a script says so. ``tunnels`` are open WebSockets.
     """
 
     def __init__(self, port: int = 0, *, crash: Callable[[], object] | None = None) -> None:
@@ -56,6 +56,7 @@ class FakeModel:
         self.gauges: dict[str, float] = {}
         self.seen: list[Seen] = []
         self.tokens_total = 0
+        self.tunnels = 0
         self.crash = crash
         self._port = port
         self._released: set[str] = set()
@@ -98,7 +99,6 @@ class FakeModel:
 
     @property
     def running(self) -> int:
-        """Requests being answered."""
         return sum(seen.state == "running" for seen in self.seen)
 
     def release(self, *names: str) -> None:
@@ -133,6 +133,11 @@ class FakeModel:
     def count_piece(self) -> None:
         with self._changed:
             self.tokens_total += 1
+            self._changed.notify_all()
+
+    def count_tunnel(self, change: int) -> None:
+        with self._changed:
+            self.tunnels += change
             self._changed.notify_all()
 
     def take(self, path: str, headers: Mapping[str, str], payload: Any) -> Seen:
@@ -279,17 +284,17 @@ class _Handler(BaseHTTPRequestHandler):
         """A WebSocket, as far as a relay can tell: bytes back as they come."""
         self._head(101, {"Connection": "Upgrade", "Upgrade": self.headers["Upgrade"]})
         self.close_connection = True
-        while data := self.connection.recv(65536):
-            if data == b"die":
-                return
-            self.connection.sendall(data)
+        self.server.model.count_tunnel(1)
+        try:
+            while (data := self.connection.recv(65536)) not in (b"", b"die"):
+                self.connection.sendall(data)
+        finally:
+            self.server.model.count_tunnel(-1)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: what came is in the record."""
 
 
 def _read(raw: bytes) -> Any:
-    try:
+    with suppress(ValueError):
         return json.loads(raw)
-    except ValueError:
-        return None

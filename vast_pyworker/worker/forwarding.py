@@ -6,6 +6,7 @@ Anywhere else (another WSGI server, a test client, a call from a handler) it is 
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,16 +14,16 @@ from vast_pyworker.engine import Exchange, RelayPlan
 from vast_pyworker.errors import Refused
 from vast_pyworker.model import Outcome
 
+from .accounting import Ticket
 from .admission import Gate
 from .envelope import open_envelope
-from .grants import current_worker, request_idx_of
+from .grants import JSON, TICKET, book, is_json, request_idx_of, worker_of
 from .passage import Passage
 from .refusals import answer_of
 from .relay import Relay
 from .state import Worker
-from .work import Calculator, Work
+from .work import PAYLOADLESS, Calculator, Work
 
-_NO_BODY = frozenset(("GET", "HEAD", "OPTIONS", "DELETE"))
 _NOTHING: dict[str, Any] = {}
 _JSON_HEADER = ((b"Content-Type", b"application/json"),)
 
@@ -40,7 +41,7 @@ class Forward:
     signed: bool
 
     def __call__(self, backend: Any, request: Any) -> Any:
-        worker = current_worker()
+        worker = worker_of(request.environ)
         route = worker.parts["forwards"].route_of(self, request.method, request.path)
         return route.enter_from_flask(request)
 
@@ -74,7 +75,7 @@ class ForwardRoute:
         self.name = name
         self.spec = spec
         self.signed = spec.signed
-        self.has_payload = spec.method not in _NO_BODY
+        self.has_payload = spec.method not in PAYLOADLESS
         self.work = Work(spec.workload, worker.backend, has_payload=self.has_payload)
         self.gate = _gate_of(worker, spec)
         worker.gates[name] = self.gate
@@ -106,27 +107,36 @@ class ForwardRoute:
 
     def enter_from_flask(self, request: Any) -> Relay:
         """The same from inside Flask: check here, let the ``Relay`` do the rest."""
-        kind = request.content_type
-        authorization = request.environ.get("HTTP_AUTHORIZATION")
-        sent = kind.encode("latin-1") if kind else None
-        return Relay.of_passage(self.admit(request.get_data(), sent, authorization))
+        environ, kind = request.environ, request.content_type
+        sent = kind.encode("latin-1", "replace") if kind else None
+        authorization = environ.get("HTTP_AUTHORIZATION")
+        ticket = environ.pop(TICKET, None)  # there is one where a handler calls this one
+        return Relay.of_passage(self.admit(request.get_data(), sent, authorization, ticket))
 
-    def admit(self, body: bytes, kind: bytes | None, authorization: str | None) -> Passage:
+    def admit(
+        self,
+        body: bytes,
+        kind: bytes | None,
+        authorization: str | None,
+        ticket: Ticket | None = None,
+    ) -> Passage:
         """Check a request and book it: its payload goes on as it came, without the grant.
 
-        ``kind`` is its Content-Type; what is not JSON is passed on unopened. Raises Refused.
+        ``kind`` is its Content-Type; what is not JSON is passed on unopened. ``ticket`` is given
+        where the request is in the books already. Raises Refused.
         """
         worker = self._worker
-        auth = None
+        request_idx = 0
         session_id = None
         payload = _NOTHING
         plan = self.plan
         try:
-            if not kind or not body or kind.startswith(b"application/json"):
+            if kind == JSON or not kind or not body or is_json(kind):
                 envelope = open_envelope(body)
-                auth, session_id = envelope.auth, envelope.session_id
+                session_id = envelope.session_id
                 if self.signed:
-                    worker.gatekeeper.check_grant(auth, authorization)
+                    worker.gatekeeper.check_grant(envelope.auth, authorization)
+                    request_idx = request_idx_of(envelope.auth)
                 if self.has_payload:
                     payload = envelope.payload
                 if body:
@@ -138,12 +148,17 @@ class ForwardRoute:
                 worker.sessions.touch(session_id)
             units = self.work.before(payload)
         except Refused:
-            worker.accounting.begin(self.name, 0.0).end(Outcome.REJECTED)
+            if ticket is None:
+                worker.accounting.begin(
+                    self.name, 0.0, request_idx=request_idx, session=session_id
+                ).end(Outcome.REJECTED)
             raise
-        request_idx = request_idx_of(auth) if auth is not None and self.signed else 0
-        ticket = worker.accounting.begin(
-            self.name, units, request_idx=request_idx, session=session_id
-        )
+        if ticket is None:
+            ticket = worker.accounting.begin(
+                self.name, units, request_idx=request_idx, session=session_id
+            )
+        else:
+            book(worker, ticket, units, request_idx, session_id)
         return Passage(worker, ticket, plan, self.gate, self.work, payload, body)
 
 
@@ -153,20 +168,29 @@ class ForwardRoutes:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._routes: dict[tuple[str, str], ForwardRoute] = {}
+        self._by_spec: dict[int, ForwardRoute] = {}
+        self._lock = threading.Lock()
 
     def add(self, spec: Forward, method: str, path: str) -> ForwardRoute:
-        route = self._routes[method, path] = ForwardRoute(self._worker, spec, path)
+        """Declare a route; its name is its path, with the method where that is taken."""
+        name = f"{method} {path}" if path in self._worker.gates else path
+        route = self._routes[method, path] = ForwardRoute(self._worker, spec, name)
+        self._by_spec.setdefault(id(spec), route)
         return route
 
     def route_of(self, spec: Forward, method: str, path: str) -> ForwardRoute:
         """The route a request came by; one made on the spot for a Forward called directly."""
-        found = self._routes.get((method, path))
-        if found is not None and found.spec is spec:
-            return found
-        for route in self._routes.values():
-            if route.spec is spec:
-                return route
-        return self.add(spec, method, spec.path)
+        declared = self._routes.get((method, path))
+        if declared is not None and declared.spec is spec:
+            return declared
+        known = self._by_spec.get(id(spec))
+        if known is not None:
+            return known
+        with self._lock:
+            made = self._by_spec.get(id(spec))
+            if made is None:
+                made = self.add(spec, "CALL", spec.path)
+            return made
 
 
 def _gate_of(worker: Worker, spec: Forward) -> Gate:

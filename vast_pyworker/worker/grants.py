@@ -5,44 +5,89 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Request, current_app
+from flask import Request
+from flask import request as flask_request
 
+from vast_pyworker.engine.environ import EXCHANGE
+
+from .accounting import Ticket
 from .envelope import Envelope
-from .state import EXTENSION, Worker
+from .state import Worker
 
 ENVELOPE = "pyworker.envelope"
+TICKET = "pyworker.ticket"
+WORKER = "pyworker.worker"
+JSON = b"application/json"
 
 
-def current_worker() -> Worker:
-    """The worker that serves the request in hand (a Flask application context is needed)."""
-    worker: Worker = current_app.extensions[EXTENSION]
+def worker_of(environ: Mapping[str, Any]) -> Worker:
+    """The worker that serves the request of this WSGI environment."""
+    worker: Worker = environ[WORKER]
     return worker
 
 
+def current_worker() -> Worker:
+    """The worker that serves the request in hand, inside a Flask handler."""
+    return worker_of(flask_request.environ)
+
+
 def open_request(worker: Worker, request: Request, *, signed: bool) -> Envelope:
-    """The request's envelope, checked where ``signed``; raises Refused."""
-    if is_opened(request):
-        envelope = worker.gatekeeper.open_envelope(request.get_data())
+    """The request's envelope, checked where ``signed``, its session prolonged; raises Refused.
+
+    A body that is not JSON is not opened: it has no grant, and its payload is empty.
+    """
+    environ, body = request.environ, _body_of(request)
+    if body and is_json(request.content_type):
+        envelope = worker.gatekeeper.open_envelope(body)
     else:
-        envelope = Envelope(request.get_data(), None, None)
+        envelope = Envelope(body, None, None, {})
     if signed:
-        worker.gatekeeper.check_grant(envelope.auth, request.environ.get("HTTP_AUTHORIZATION"))
-    request.environ[ENVELOPE] = envelope
+        worker.gatekeeper.check_grant(envelope.auth, environ.get("HTTP_AUTHORIZATION"))
+    if envelope.session_id is not None:
+        worker.sessions.touch(envelope.session_id)
+    ticket = environ.get(TICKET)
+    if ticket is not None:
+        ticket.request_idx = request_idx_of(envelope.auth) if signed else 0
+        ticket.session = envelope.session_id
+    environ[ENVELOPE] = envelope
     return envelope
 
 
-def is_opened(request: Request) -> bool:
-    """Whether the body is JSON and may hold a grant; other kinds are passed on unopened."""
-    return request.mimetype in ("", "application/json") or not request.get_data()
+def _body_of(request: Request) -> bytes:
+    """The whole body; where the engine has it also after the handler has parsed it as a form.
+
+    A large one is a file there, which is not to be closed while the handler may parse it still.
+    """
+    exchange = request.environ.get(EXCHANGE)
+    if exchange is not None and isinstance(exchange.body_file, bytes):
+        return exchange.body_file
+    return request.get_data()
+
+
+def book(
+    worker: Worker, ticket: Ticket, work: float, request_idx: int, session_id: str | None
+) -> None:
+    """Enter what a request turned out to be in the ticket that it has already."""
+    if session_id is not None:
+        ticket.session = session_id
+    worker.accounting.reprice(ticket, work, request_idx=request_idx)
+
+
+def is_json(kind: str | bytes | None) -> bool:
+    """Whether a Content-Type is JSON's, or there is none: such a body may hold a grant."""
+    if not kind or kind == JSON:
+        return True
+    sent = kind.encode("latin-1", "replace") if isinstance(kind, str) else kind
+    return sent.partition(b";")[0].strip().lower() == JSON
 
 
 def signed_payload(request: Request) -> dict[str, Any]:
-    """The payload of a request whose grant or API key was found good.
+    """The payload of a request whose grant or API key was found good; empty unless it is JSON.
 
     For handlers of one's own: ``return Relay("/generate", json=signed_payload(request))``. What is
     not good is answered with 401 or 422 as on any declared route.
     """
-    return open_request(current_worker(), request, signed=True).payload
+    return open_request(worker_of(request.environ), request, signed=True).payload
 
 
 def request_idx_of(auth: Mapping[str, Any] | None) -> int:

@@ -28,5 +28,9 @@ class WorkerLogger(Logger):  # type: ignore[misc]
 
 def configure(settings: Settings) -> None:
     """Log as the settings say, with the worker's secrets blotted out."""
-    secrets = (settings.master_token or "", *settings.api_keys)
-    jsonlog.configure(settings.log_level, settings.log_format, secrets)
+    jsonlog.configure(settings.log_level, settings.log_format, secrets_of(settings))
+
+
+def secrets_of(settings: Settings) -> tuple[str, ...]:
+    """What must not be read in a log or a report."""
+    return settings.master_token or "", *settings.api_keys

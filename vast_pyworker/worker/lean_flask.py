@@ -14,7 +14,7 @@ from flask.wrappers import Request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter, Rule
 
-_REMEMBERED = 1024
+_AS_FLASK_ASKS = {"return_rule": True}
 
 
 class KnownAdapter(MapAdapter):
@@ -23,13 +23,17 @@ class KnownAdapter(MapAdapter):
     known: tuple[Rule, dict[str, Any]]
 
     def match(self, *args: Any, **kwargs: Any) -> Any:
-        """What ``MapAdapter.match(return_rule=True)`` found; view arguments are copied."""
+        """What ``MapAdapter.match(return_rule=True)`` found; any other question is its business."""
+        if args or kwargs != _AS_FLASK_ASKS:
+            return super().match(*args, **kwargs)
         rule, arguments = self.known
         return rule, dict(arguments)
 
 
 class LeanFlask(Flask):
     """Flask that binds and matches a url of a kind it has seen only once."""
+
+    most_remembered = 1024
 
     def __init__(self, import_name: str, **options: Any) -> None:
         super().__init__(import_name, **options)
@@ -51,7 +55,7 @@ class LeanFlask(Flask):
         if known is not None:
             return known
         adapter = super().create_url_adapter(request)
-        if adapter is not None and len(self._adapters) < _REMEMBERED:
+        if adapter is not None and len(self._adapters) < self.most_remembered:
             self._remember(key, adapter)
         return adapter
 
@@ -77,7 +81,7 @@ class LeanFlask(Flask):
         synced = self._synced.get(func)
         if synced is None:
             synced = super().ensure_sync(func)
-            if len(self._synced) < _REMEMBERED:
+            if len(self._synced) < self.most_remembered:
                 self._synced[func] = synced
         return synced
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,18 +25,22 @@ from . import metrics, transport
 from .accounting import Accounting
 from .app import WorkerApp, create_app
 from .auth import Gatekeeper
+from .cancelling import CancelHook
 from .gpu import GpuGauge
-from .gunicorn_log import configure
+from .gunicorn_log import configure, secrets_of
 from .host import DiskGauge, HostGauge
+from .jsonlog import Redaction
 from .legacy_logwatch import LegacyLogWatch
 from .lifecycle import Lifecycle
 from .loading import Loaded, construct, folders, load_backend
 from .model_life import lifecycle_of, queued_watch_of
+from .passage import Passage, cancel_within
+from .plain_http import PlainHttp
 from .pubkey import PublicKey
 from .readiness import Readiness
 from .reporter import Reporter
 from .session_callback import call_model
-from .sessions import Sessions
+from .sessions import Session, Sessions
 from .spec import spec_from
 from .state import Worker, shared_gate, timeouts_of
 from .statement import Gauges, Identity
@@ -54,41 +58,56 @@ def build_app(environ: Mapping[str, str] | None = None) -> WorkerApp:
     try:
         settings = Settings.from_env(environ)
         configure(settings)
-        loaded, backend, fault = _load(settings)
+        app, parts = _worker_or_beacon(settings)
     except PyworkerError as exc:
         log.error("%s", exc)
         raise SystemExit(BOOT_ERROR) from exc  # else the master would try for ever
-    worker, parts = _assemble(settings, loaded, backend)
-    parts.fault = fault
-    app = create_app(worker)
     app.on_serving = parts.start
     app.on_draining = parts.drain
     app.on_stopped = parts.stop
     return app
 
 
-def _load(settings: Settings) -> tuple[Loaded, Any, str]:
-    """The backend, constructed; or an empty one and why, where an autoscaler should hear of it."""
+def _worker_or_beacon(settings: Settings) -> tuple[WorkerApp, _Parts]:
+    """The worker; where it cannot be and an autoscaler should hear of it, one that says why."""
     try:
         loaded = load_backend(settings.backend, folders(settings.backend_path))
-        backend = construct(
-            loaded,
-            container_id=settings.container_id,
-            control_server_url=next(iter(settings.reports_to), ""),
-            master_token=settings.master_token,
-            send_data=bool(settings.reports_to),
-        )
+        return _assemble(settings, loaded, _constructed(loaded, settings))
     except PyworkerError as exc:
-        if not settings.reports_to:
+        if not settings.reports_to or settings.container_id is None:
             raise
         log.error("%s", exc)
         name = settings.backend or "none"
         nothing = Loaded(name, Path(), ModuleType("nothing"), object, {})
-        return nothing, object(), str(exc)
-    return loaded, backend, ""
+        app, parts = _assemble(_without_model(settings), nothing, object())
+        parts.fault = Redaction(secrets_of(settings)).clean(str(exc))
+        return app, parts
 
 
-def _assemble(settings: Settings, loaded: Loaded, backend: Any) -> tuple[Worker, _Parts]:
+def _constructed(loaded: Loaded, settings: Settings) -> Any:
+    return construct(
+        loaded,
+        container_id=settings.container_id,
+        control_server_url=next(iter(settings.reports_to), ""),
+        master_token=settings.master_token,
+        send_data=bool(settings.reports_to),
+    )
+
+
+def _without_model(settings: Settings) -> Settings:
+    """Without the settings that ask something of the model, and so may be what is wrong."""
+    return replace(
+        settings,
+        readiness="",
+        model_server=None,
+        model_command=None,
+        model_log=None,
+        health_path=None,
+        benchmark_file="",
+    )
+
+
+def _assemble(settings: Settings, loaded: Loaded, backend: Any) -> tuple[WorkerApp, _Parts]:
     """The worker and the parts that run beside its server; nothing runs yet."""
     spec = spec_from(
         backend,
@@ -107,6 +126,7 @@ def _assemble(settings: Settings, loaded: Loaded, backend: Any) -> tuple[Worker,
         master_token=settings.master_token,
         accepts_unsigned=settings.accepts_unsigned,
     )
+    passages: dict[bytes, Passage] = {}
     worker = Worker(
         settings=settings,
         loaded=loaded,
@@ -117,11 +137,13 @@ def _assemble(settings: Settings, loaded: Loaded, backend: Any) -> tuple[Worker,
         sessions=Sessions(
             accounting,
             max_sessions=settings.max_sessions,
-            on_close=call_model(spec.server_url, transport.post),
+            on_close=_closing(passages, call_model(spec.server_url, transport.post)),
         ),
         origin=Origin(spec.server_url),
         timeouts=timeouts_of(settings),
         gate=shared_gate(backend, settings, readiness),
+        passages=passages,
+        on_cancelled=CancelHook.of(backend),
     )
     gpus = GpuGauge()
     watch = queued_watch_of(loaded, settings)
@@ -134,9 +156,23 @@ def _assemble(settings: Settings, loaded: Loaded, backend: Any) -> tuple[Worker,
         gpus=gpus,
         legacy_watch=watch,
     )
-    parts = _Parts(worker, key, gpus, lifecycle, watch, _reporter(worker, gpus))
+    app = create_app(worker)
+    plain = PlainHttp.of(app, settings)
+    parts = _Parts(worker, key, gpus, lifecycle, watch, _reporter(worker, gpus), plain)
     parts.show()
-    return worker, parts
+    return app, parts
+
+
+def _closing(
+    passages: dict[bytes, Passage], tell_model: Callable[[Session], None]
+) -> Callable[[Session], None]:
+    """What the end of a session means: its requests are cancelled, the model is told."""
+
+    def on_close(session: Session) -> None:
+        cancel_within(session.session_id, passages)
+        tell_model(session)
+
+    return on_close
 
 
 def _reporter(worker: Worker, gpus: GpuGauge) -> Reporter | None:
@@ -176,6 +212,7 @@ class _Parts:
     lifecycle: Lifecycle
     legacy_watch: LegacyLogWatch | None
     reporter: Reporter | None
+    plain: PlainHttp | None
     fault: str = ""
     host: HostGauge = field(default_factory=HostGauge)
 
@@ -210,6 +247,10 @@ class _Parts:
             self.key.start()
         if self.reporter is not None:
             self._start_reporter(self.reporter)
+        if isinstance(worker.on_cancelled, CancelHook):
+            worker.on_cancelled.start()
+        if self.plain is not None:
+            self.plain.start(server.loop)
         self._expire_sessions(server)
         if self.fault:
             worker.readiness.error(self.fault)
@@ -230,11 +271,17 @@ class _Parts:
     def drain(self, server: Server) -> None:
         """On the loop: be unready at once and say so; requests in flight go on."""
         self.worker.readiness.draining()
+        if self.plain is not None:
+            self.plain.drain()
 
     def stop(self, server: Server) -> None:
         """In a thread, when the last request is answered: tell the last news, end the threads."""
         worker = self.worker
         worker.sessions.close_all()
+        if self.plain is not None:
+            self.plain.stop()
+        if isinstance(worker.on_cancelled, CancelHook):
+            worker.on_cancelled.stop()
         self.lifecycle.stop(None)  # gunicorn's master ends the model, unless a successor has it
         if self.legacy_watch is not None:
             self.legacy_watch.stop()

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vast_pyworker.engine import Exchange, RelayEnd, RelayPlan
-from vast_pyworker.errors import Full, Refused
+from vast_pyworker.errors import Full, Gone, Refused
 from vast_pyworker.model import Outcome
 
 from .accounting import CLIENT_ERROR, Ticket
@@ -22,6 +22,13 @@ from .work import Work
 
 Payload = Mapping[str, Any]
 FINISHED = Outcome.FINISHED  # looked up once: an enum is slow at it
+
+
+def cancel_within(session_id: str, passages: Mapping[bytes, Passage]) -> None:
+    """Cancel the requests within a session that is closed; from any thread."""
+    for passage in tuple(passages.values()):
+        if passage.ticket.session == session_id:
+            passage.cancel_soon()
 
 
 class Passage:
@@ -75,6 +82,10 @@ class Passage:
             self.turn_down(not_ready(worker.readiness))
             return
         worker.passages[exchange.request_id] = self
+        session = self.ticket.session
+        if session is not None and session not in worker.sessions:
+            self.turn_down(Gone("invalid session"))  # closed between the check and here
+            return
         try:
             goes_on = self.gate.enter(self)
         except Full as exc:
@@ -118,6 +129,10 @@ class Passage:
         """Stop this request by somebody's wish: as if its client had left."""
         self._exchange.cancel()
 
+    def cancel_soon(self) -> None:
+        """The same from any thread."""
+        self._exchange.call_soon(self.cancel)
+
     def on_head(self, status: int) -> None:
         self.ticket.first_byte()
 
@@ -129,11 +144,19 @@ class Passage:
         if outcome is not FINISHED:
             self.gate.leave(None)
             self._end(outcome)
+            if outcome is Outcome.CANCELLED:
+                self._tell_cancelled()
         elif status is None or status >= 400:
             self.gate.leave(None)
             self._end(outcome, None, CLIENT_ERROR)
+        elif status == 101:
+            self.gate.leave(None)  # how long a WebSocket was open tells nothing about a request
+            self._end(outcome)
         else:
-            self.gate.leave(self._worker.accounting.now() - self.ticket.started_at)
+            ticket, now = self.ticket, self._worker.accounting.now()
+            if not ticket.first_byte_at:
+                ticket.first_byte_at = now  # the answer came whole
+            self.gate.leave(now - ticket.started_at)
             self._end(outcome, self.work.after(self.payload, tail) if tail else None)
 
     def _end(self, outcome: Outcome, work: float | None = None, reason: str = "") -> None:
@@ -141,6 +164,11 @@ class Passage:
         if passages.get(request_id) is self:
             del passages[request_id]
         self.ticket.end(outcome, work=work, reason=reason)
+
+    def _tell_cancelled(self) -> None:
+        tell = self._worker.on_cancelled
+        if tell is not None:
+            tell(self._exchange.request_id.decode("latin-1"))
 
     def _silence_alarm(self) -> None:
         if self._alarm is not None:

@@ -10,24 +10,25 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from flask import Response
+from flask import Response, request
 
 from vast_pyworker.engine import RelayPlan
 from vast_pyworker.engine.environ import EXCHANGE, HANDLER
 from vast_pyworker.errors import Refused
 from vast_pyworker.model import Outcome
 
+from .accounting import WORKER_ERROR, Ticket
+from .envelope import Envelope
 from .fallback import stream
-from .grants import ENVELOPE, current_worker, request_idx_of
+from .grants import ENVELOPE, TICKET, book, open_request, worker_of
 from .passage import Passage
 from .refusals import answer_of
 from .state import Worker
-from .work import Calculator, Work
+from .work import PAYLOADLESS, Calculator, Work
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-TICKET = "pyworker.ticket"
 _REMEMBERED = 256
 _JSON = ((b"Content-Type", b"application/json"),)
 
@@ -51,7 +52,8 @@ class Relay(Response):
         headers: Mapping[str, str] | None = None,
         workload: float | Calculator | None = None,
     ) -> None:
-        super().__init__()
+        # Not yet a Response: one that the engine answers is never asked for headers or a body,
+        # and making those costs more than the rest of the relay. See __getattr__.
         self._path = path
         self._payload = json
         self._data = data.encode() if isinstance(data, str) else data
@@ -59,6 +61,14 @@ class Relay(Response):
         self._sent_headers = headers
         self._workload = workload
         self._passage: Passage | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        """Become a whole Response when something of one is asked for."""
+        if "_is_whole" in self.__dict__ or name.startswith("__"):
+            raise AttributeError(name)
+        self._is_whole = True
+        super().__init__()
+        return getattr(self, name)
 
     @classmethod
     def of_passage(cls, passage: Passage) -> Relay:
@@ -68,9 +78,9 @@ class Relay(Response):
         return relay
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        worker = current_worker()
+        worker = worker_of(environ)
         try:
-            passage = self._passage or self._book(worker, environ)
+            passage = self._passage or self._booked(worker, environ)
         except Refused as exc:
             status, headers, body = answer_of(exc)
             return Response(body, status, headers)(environ, start_response)
@@ -79,35 +89,39 @@ class Relay(Response):
         environ[HANDLER] = passage.begin
         return ()
 
-    def _book(self, worker: Worker, environ: WSGIEnvironment) -> Passage:
-        envelope = environ.get(ENVELOPE)
-        name = environ.get("PATH_INFO", self._path)
-        payload, body = self._body(environ)
-        plan, work = _plan_and_work(worker, self)
-        accounting = worker.accounting
-        ticket = environ.pop(TICKET, None) or accounting.begin(name, 0.0)
+    def _booked(self, worker: Worker, environ: WSGIEnvironment) -> Passage:
+        """The passage of the request in hand; its ticket is ended where there can be none."""
+        ticket: Ticket = environ.get(TICKET) or worker.accounting.begin(self._path, 0.0)
         try:
-            units = _units(self._workload, work, payload)
+            passage = self._passage_for(worker, environ, ticket)
         except Refused:
             ticket.end(Outcome.REJECTED)
             raise
-        accounting.reprice(
-            ticket, units, request_idx=request_idx_of(envelope.auth if envelope else None)
+        except BaseException:
+            ticket.end(Outcome.FAILED, reason=WORKER_ERROR)
+            raise
+        environ.pop(TICKET, None)
+        return passage
+
+    def _passage_for(self, worker: Worker, environ: WSGIEnvironment, ticket: Ticket) -> Passage:
+        payload, body = self._body(worker, environ)
+        has_json = self._payload is not None or (
+            self._data is None and body != b"" and not environ.get("CONTENT_TYPE")
         )
+        plan, work = _plan_and_work(worker, self, has_json)
+        units = _units(self._workload, work, payload)
+        book(worker, ticket, units, ticket.request_idx, ticket.session)
         return Passage(worker, ticket, plan, worker.gate, work, payload, body)
 
-    def _body(self, environ: WSGIEnvironment) -> tuple[Mapping[str, Any], bytes]:
+    def _body(self, worker: Worker, environ: WSGIEnvironment) -> tuple[Mapping[str, Any], bytes]:
         payload = self._payload
         if payload is not None:
             return payload if isinstance(payload, Mapping) else {}, msgspec.json.encode(payload)
         if self._data is not None:
             return {}, self._data
-        envelope = environ.get(ENVELOPE)
-        if envelope is None:
-            file = environ["wsgi.input"]
-            length = int(environ.get("CONTENT_LENGTH") or 0)
-            return {}, file.read(length) if length else b""
-        return envelope.payload, envelope.payload_bytes
+        envelope: Envelope = environ.get(ENVELOPE) or open_request(worker, request, signed=False)
+        has_payload = self._method not in PAYLOADLESS
+        return (envelope.payload if has_payload else {}), envelope.payload_bytes
 
 
 def _units(workload: float | Calculator | None, work: Work, payload: Mapping[str, Any]) -> float:
@@ -116,15 +130,14 @@ def _units(workload: float | Calculator | None, work: Work, payload: Mapping[str
     return work.before(payload)
 
 
-def _plan_and_work(worker: Worker, relay: Relay) -> tuple[RelayPlan, Work]:
+def _plan_and_work(worker: Worker, relay: Relay, has_json: bool) -> tuple[RelayPlan, Work]:
     """Plan and calculator of this kind of relay; remembered where only the body differs."""
     calculator = relay._workload if callable(relay._workload) else None
-    has_json = relay._payload is not None
     key = (relay._path, relay._method, calculator, has_json)
     known: dict[Any, tuple[RelayPlan, Work]] = worker.parts.setdefault("relays", {})
     if relay._sent_headers is None and key in known:
         return known[key]
-    work = Work(calculator, worker.backend, has_payload=relay._method not in ("GET", "HEAD"))
+    work = Work(calculator, worker.backend, has_payload=relay._method not in PAYLOADLESS)
     shared = relay._sent_headers is None and len(known) < _REMEMBERED
     sent = _encoded(relay._sent_headers or {})
     plan = RelayPlan(

@@ -83,6 +83,9 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._open)
 
+    def __contains__(self, session_id: object) -> bool:
+        return session_id in self._open
+
     def create(self, auth: Mapping[str, Any], payload: Mapping[str, Any]) -> dict[str, Any]:
         """Open a session for a caller whose grant was checked; the body of the 201 answer.
 

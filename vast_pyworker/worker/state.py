@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from vast_pyworker.engine import Origin, Timeouts
@@ -22,6 +23,8 @@ from .sessions import Sessions
 EXTENSION = "pyworker"
 CONCURRENCY = 1024
 """Requests at once where neither route nor backend says: bounded, but above any model's batch."""
+UPDATE_MARK = Path("/.force_update")
+"""Where Vast's start script looks whether it shall fetch the worker anew."""
 
 
 @dataclass
@@ -31,7 +34,9 @@ class Worker:
     ``gate`` is shared by the routes that name no concurrency of their own; ``gates`` are all of
     them by route. ``passages`` are the requests on their way, by request id, for cancelling.
     ``status`` are parts that have a word to say in /pyworker/status; ``evidence`` hears what the
-    2024 log watch reports. ``parts`` are what modules keep for themselves.
+    2024 log watch reports, ``on_cancelled`` the id of each request that was cancelled on its way
+    (from any thread; it must not block). ``update_mark`` is touched where an update is asked for.
+    ``parts`` are what modules keep for themselves.
     """
 
     settings: Settings
@@ -48,13 +53,16 @@ class Worker:
     passages: dict[bytes, Any] = field(default_factory=dict)
     status: dict[str, Callable[[], Any]] = field(default_factory=dict)
     evidence: Callable[[str, Mapping[str, Any]], None] | None = None
+    on_cancelled: Callable[[str], None] | None = None
+    update_mark: Path = UPDATE_MARK
     render_metrics: Callable[[], bytes] = bytes
     parts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def queued(self) -> int:
         """Requests that wait at any gate."""
-        return sum(gate.queued for gate in {id(g): g for g in self.gates.values()}.values())
+        gates = {id(gate): gate for gate in tuple(self.gates.values())}  # many routes may share one
+        return sum(gate.queued for gate in gates.values())
 
 
 def timeouts_of(settings: Settings) -> Timeouts:

@@ -17,7 +17,7 @@ from typing import Any
 from flask import Flask
 
 from vast_pyworker.engine import Origin
-from vast_pyworker.settings import MODEL_SERVER, Settings
+from vast_pyworker.settings import Settings
 
 from . import transport
 from .accounting import Accounting
@@ -137,7 +137,7 @@ def bare_worker(loaded: Loaded, backend: Any, settings: Settings, model_url: str
         readiness=readiness,
         gatekeeper=Gatekeeper(PublicKey((), transport.get), (), accepts_unsigned=True),
         sessions=Sessions(accounting),
-        origin=Origin(settings.model_server or MODEL_SERVER),
+        origin=Origin(model_url),
         timeouts=timeouts_of(settings),
         gate=shared_gate(backend, settings, readiness),
     )
@@ -181,19 +181,16 @@ class _Report(threading.Thread):
 
 def _persist(attempt: Attempt, body: Body) -> Exception | None:
     """Try until an answer comes, adding what the handler says it misses; the last exception."""
-    sent, guesses = dict(body), dict.fromkeys(body, len(GUESSES))
-    last = ""
+    sent, guessed, guesses = dict(body), "", list[Any]()
+    exc = attempt(sent)
     for _ in range(ATTEMPTS):
-        exc = attempt(sent)
         missing = exc.args[0] if isinstance(exc, KeyError) and exc.args else None
-        if exc is None:
-            return None
-        if isinstance(missing, str) and missing not in guesses:
-            last, guesses[missing] = missing, -1
-        elif guesses.get(last, len(GUESSES)) >= len(GUESSES) - 1:
-            return exc
-        guesses[last] += 1
-        sent[last] = GUESSES[guesses[last]]
+        if isinstance(missing, str) and missing not in sent:
+            guessed, guesses = missing, list(GUESSES)
+        if exc is None or not guesses:
+            break
+        sent[guessed] = guesses.pop(0)
+        exc = attempt(sent)
     return exc
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import traceback
 from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any
@@ -20,6 +21,8 @@ from .workload import checked
 log = logging.getLogger(__name__)
 
 DEFAULT_WORK = 100.0
+PAYLOADLESS = frozenset(("GET", "HEAD", "OPTIONS", "DELETE"))
+"""Methods whose requests have no payload to measure."""
 Payload = Mapping[str, Any]
 Calculator = Callable[[Payload], float]
 
@@ -47,7 +50,7 @@ class Work:
         except Invalid:
             raise
         except Exception as exc:  # a calculator is a fork's code, fed with a stranger's payload
-            log.debug("workload() failed on a payload: %r", exc)
+            log.debug("workload() failed on a payload: %s.", _fault_of(exc))
             raise Invalid(f"The payload's work cannot be told: {exc!r}.") from exc
         if type(value) is float and 0.0 <= value < inf:
             return value
@@ -60,8 +63,14 @@ class Work:
         try:
             return checked(self._backend_settles(payload, last_json(tail)))
         except Exception as exc:  # the same fork's code, after the answer is out
-            log.warning("settle() failed; the estimate stands: %r", exc)
+            log.warning("settle() failed; the estimate stands: %s.", _fault_of(exc))
             return None
+
+
+def _fault_of(exc: Exception) -> str:
+    """What was raised and where; not its text, which may quote a prompt."""
+    place = traceback.extract_tb(exc.__traceback__)[-1]
+    return f"{type(exc).__name__} at {place.filename}:{place.lineno}"
 
 
 def last_json(tail: bytes) -> dict[str, Any]:

@@ -45,9 +45,6 @@ def _against_nginx(run: Run) -> Iterator[Verdict]:
         for count in STREAM_COUNTS:
             found = r.ratios(run, name, "nginx", r.cpu_per_million(count))
             yield at_most(f"{label}: CPU per event, {count:,} streams", found, bound)
-    found = r.ratios(run, "forward", "nginx", r.varied_cpu_per_10k)
-    what = "forward(), every head different: CPU per unary request"
-    yield at_most(what, found, PER_UNARY["forward"])
     found = r.ratios(run, "forward", "nginx", r.ttfb_p99_us(LATENCY_AT))
     yield at_most(f"forward(): time to first byte, p99, {LATENCY_AT} streams", found, FIRST_BYTE)
 

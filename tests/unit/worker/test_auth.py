@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from vast_pyworker import signature
-from vast_pyworker.errors import Invalid, Refused, Unauthorized
+from vast_pyworker.errors import Invalid, NotReady, Refused, Unauthorized
 from vast_pyworker.signature import Form
 from vast_pyworker.worker.auth import REMEMBERED, Gatekeeper
 
@@ -131,8 +131,9 @@ def test_a_forged_grant_is_refused_and_the_key_asked_for_again(
 
 def test_without_a_public_key_nobody_gets_in_and_is_told_why(private: RSAPrivateKey) -> None:
     keys = Keys(None)
-    with pytest.raises(Unauthorized, match="public key is not known yet"):
+    with pytest.raises(NotReady, match="public key is not known yet") as refusal:
         Gatekeeper(keys, [URL]).check_grant(_grant(private))
+    assert refusal.value.retry_after_s
     assert keys.refreshes == 1
 
 

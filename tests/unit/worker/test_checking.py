@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from vast_pyworker.settings import MODEL_SERVER, Settings
+from vast_pyworker.worker.app import create_app
 from vast_pyworker.worker.checking import CHECKS, Check, check_backend
 from vast_pyworker.worker.loading import load_backend
-from vast_pyworker.worker.trying import faults_of
+from vast_pyworker.worker.trying import FakeModel, bare_worker, faults_of
 
 LAUNCH = "#!/bin/bash\necho start\n"
 HANDLER = "def handler(backend, request):\n    {}\n"
@@ -185,16 +186,24 @@ class TestAnswers:
         faults = faults_of(loaded, object(), settings, {}, MODEL_SERVER, deadline_s=0.2)
         assert faults == {"POST /work": "no answer within 0.2 seconds"}
 
-    def test_forwards_and_relays_reach_the_model_server(self, put_through):
+    def test_forwards_and_relays_are_answered_by_the_model_that_says_yes(self, tmp_path):
         source = (
             "from vast_pyworker.worker import Relay, forward\n"
             "class Backend: pass\n"
-            "def relayed(backend, request):\n"
-            "    return Relay('/generate', json={'n': 1})\n"
+            "def relayed(backend, request): return Relay('/generate', json={'n': 1})\n"
             "flask_dict = {'POST': {'a': relayed, 'b': forward('/b')},\n"
-            "              'GET': {'c': forward('/c', method='GET'), 'd/<e>': forward('/d')}}\n"
+            "              'GET': {'c/<d>': forward('/c', method='GET')}}\n"
         )
-        assert put_through(source)["answers"].ok
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / "backend.py").write_text(source)
+        loaded = load_backend("mine", [tmp_path])
+        settings = Settings.from_env({})
+        with FakeModel() as model:
+            worker = bare_worker(loaded, object(), settings, model.url)
+            client = create_app(worker).test_client()
+            answers = [client.post("/a"), client.post("/b", json={}), client.get("/c/1")]
+            assert [answer.get_json()["text"] for answer in answers] == ["ok"] * 3
+            assert faults_of(loaded, object(), settings, {}, model.url) == {}
 
 
 def test_an_instances_own_settings_do_not_get_in_the_way(put_through, tmp_path):

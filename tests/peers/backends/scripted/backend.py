@@ -55,6 +55,16 @@ def drips(backend, request):
     return pieces(), {"Content-Type": "text/plain"}
 
 
+def breaks(backend, request):
+    """A stream that Flask itself writes, and that fails in its middle."""
+
+    def pieces():
+        yield b"piece\n"
+        raise RuntimeError("in the middle")
+
+    return pieces(), {"Content-Type": "text/plain"}
+
+
 def left(backend, request):
     """How many of those streams were ended by their clients."""
     return {"left": backend.left}
@@ -75,6 +85,7 @@ flask_dict = {
         "redirect": forward("/redirect", method="GET", signed=False),
         "socket": forward("/socket", method="GET", signed=False),
         "drips": drips,
+        "breaks": breaks,
         "left": left,
     },
 }
