@@ -34,6 +34,7 @@ LAYERS = {
     "vast_pyworker.worker.trying": 3,
     "vast_pyworker.worker.checking": 3,
     "vast_pyworker.worker.doctor": 3,
+    "vast_pyworker.worker.parts": 3,
     "vast_pyworker.worker.main": 4,
     "vast_pyworker.worker.gunicorn_conf": 4,
     "vast_pyworker.worker.dev": 4,

@@ -129,7 +129,7 @@ class Settings:
         "WORKER_HTTP_PORT",
         read_port,
         None,
-        "Plain HTTP port for /session/end beside a TLS worker; default: WORKER_PORT + 1 with TLS.",
+        "Plain HTTP port for /session/end beside a TLS worker; default: WORKER_PORT + 1 on an instance.",
     )
     container_id: int | None = _setting(
         "CONTAINER_ID",

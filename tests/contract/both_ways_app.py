@@ -35,7 +35,18 @@ def picky(payload: Mapping[str, Any]) -> float:
 
 WORKLOADS = {"constant": constant(5.0), "picky": picky}
 POSTS = (
-    *("unary", "sse", "ndjson", "chunked", "closing", "missing", "failing", "busy", "moved"),
+    *(
+        "unary",
+        "sse",
+        "ndjson",
+        "chunked",
+        "closing",
+        "parting",
+        "missing",
+        "failing",
+        "busy",
+        "moved",
+    ),
     *("nothing", "dies_before", "dies_sse", "dies_ndjson", "dies_plain", "short"),
     *("constant", "picky"),
 )

@@ -153,6 +153,7 @@ CASES = (
         arrives=b"",
         query="?a=1&b=%20c",
     ),
+    Case("closes after its length", "parting", 200, b"bye", "success", WORTH, arrives=PAYLOAD),
     Case("upstream 404", "missing", 404, b"{}", "client_error", WORTH, arrives=PAYLOAD),
     Case("upstream 500", "failing", 500, b"oh", "upstream_error", WORTH, arrives=PAYLOAD),
     Case(
@@ -422,6 +423,7 @@ SCRIPTS: Mapping[str, Callable[[Wire, Message], None]] = {
     "/closing": raw(
         b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\ntill the end", closes=True
     ),
+    "/parting": raw(b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nbye", closes=True),
     "/missing": raw(whole(b"{}", status="404 Not Found")),
     "/failing": raw(whole(b"oh", status="500 Internal Server Error", kind="text/plain")),
     "/busy": raw(

@@ -26,6 +26,9 @@ class Scene:
     model: FakeModel
     stub: RouteStub
 
+    def queued(self, route: str) -> int:
+        return int(self.worker.status["requests"]["routes"][route]["queued"])
+
     def run(self, play: Callable[[Any], Awaitable[Any]], endpoint: str = "demo") -> Any:
         """What ``play`` returns for an endpoint of the official client."""
         stub = self.stub
@@ -142,9 +145,8 @@ def test_a_full_queue(scene: Scene) -> None:
         held = [endpoint.request("/alone", {"script": {"name": "held", "hold": 0}})]
         await _until(lambda: scene.model.find("held"))
         held.append(endpoint.request("/alone", {"script": {"name": "queued"}}))
-        full = None
-        while full is None or full["ok"]:  # until the second one is there
-            full = await endpoint.request("/alone", {}, retry=False, timeout=20)
+        await _until(lambda: scene.queued("/alone") == 1)
+        full = await endpoint.request("/alone", {}, retry=False, timeout=20)
         scene.model.release("held")
         return full, [(await each)["status"] for each in held]
 
@@ -155,5 +157,5 @@ def test_a_full_queue(scene: Scene) -> None:
 
 
 async def _until(true: Callable[[], object]) -> None:
-    while not true():
+    while not await asyncio.to_thread(true):
         await asyncio.sleep(0.01)

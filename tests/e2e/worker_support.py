@@ -125,17 +125,17 @@ class RunningWorker:
             )
         return self
 
-    def start(self, probe: str = "/readyz") -> RunningWorker:
+    def start(self, probe: str = "/readyz", limit_s: float = LIMIT_S) -> RunningWorker:
         """Start it, and return when ``probe`` says 200."""
-        return self.launch().await_probe(probe)
+        return self.launch().await_probe(probe, limit_s)
 
     def await_key(self) -> RunningWorker:
         """Return when the autoscaler's public key is known, so that grants can be checked."""
         wait_until(lambda: "Fetched the public key" in self.log, f"key in {self.log_path}")
         return self
 
-    def await_probe(self, probe: str = "/readyz") -> RunningWorker:
-        wait_until(lambda: self._answers(probe), f"200 at {probe} of {self.log_path}")
+    def await_probe(self, probe: str = "/readyz", limit_s: float = LIMIT_S) -> RunningWorker:
+        wait_until(lambda: self._answers(probe), f"200 at {probe} of {self.log_path}", limit_s)
         return self
 
     def _answers(self, probe: str) -> bool:

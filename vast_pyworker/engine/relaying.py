@@ -226,6 +226,10 @@ class Relaying(Attempt):
         else:
             exchange.cut(gently=False)
 
+    def interrupt(self, message: str) -> None:
+        """The server stops before the answer is complete: tell the client in the way still open."""
+        self._fail(503, message)
+
     def cancel(self) -> None:
         """The client is gone: so is the work on the model server."""
         if self._over:

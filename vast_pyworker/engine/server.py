@@ -203,6 +203,9 @@ class Server:
         """Cut what is left, and return once everybody has been told."""
         self._stop_listening()
         self._sweep.cancel()
+        for relaying in self.relayings:
+            if isinstance(relaying, Relaying):
+                relaying.interrupt("This server is shutting down; try another.")
         for connection in tuple(self.connections):
             connection.transport.abort()
         end = self.loop.time() + _CLOSE_S

@@ -127,7 +127,9 @@ class EngineWorker(Worker):  # type: ignore[misc]
         server.drain(listening=self.graceful and not self._is_replaced())
         if not self.graceful:
             return
-        deadline_s = self.cfg.graceful_timeout - min(_LAST_WORDS_S, self.cfg.graceful_timeout / 2)
+        in_all_s = self.cfg.graceful_timeout
+        last_words_s = getattr(self.wsgi, "last_words_s", _LAST_WORDS_S)
+        deadline_s = in_all_s - min(last_words_s, in_all_s / 2)
         waited = self.loop.create_task(server.drained(deadline_s))
         await self._alive_while(waited)
         if not waited.result():

@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 _TOLD_WHILE_DRAINING = frozenset(("/metrics", "/pyworker/metrics", "/pyworker/status"))
 
 
+LAST_WORDS_S = 12.0
+"""What the last report and the backend's teardown may take after the last request."""
+
+
 class WorkerApp(LeanFlask):
     """Flask with what the engine looks for: native routes, limits, hooks of its life."""
 
@@ -54,17 +58,23 @@ class WorkerApp(LeanFlask):
             body_bytes=settings.max_body_bytes, connections=settings.max_connections
         )
         self.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-        self.served_while_draining = PROBE_PATHS | _TOLD_WHILE_DRAINING
+        self.served_while_draining = PROBE_PATHS
+        self.last_words_s = LAST_WORDS_S
         self.on_serving: Callable[[Server], None] | None = None
         self.on_draining: Callable[[Server], None] | None = None
         self.on_stopped: Callable[[Server], None] | None = None
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if REQUEST_ID not in environ:
-            start_response = with_request_id(environ, start_response)
-        jsonlog.request_id.set(environ[REQUEST_ID])
         environ[WORKER] = self.extensions[EXTENSION]
-        return super().wsgi_app(environ, start_response)
+        if REQUEST_ID in environ:  # in a thread of the engine's, which serves one after the other
+            jsonlog.request_id.set(environ[REQUEST_ID])
+            return super().wsgi_app(environ, start_response)
+        start_response = with_request_id(environ, start_response)
+        token = jsonlog.request_id.set(environ[REQUEST_ID])
+        try:
+            return super().wsgi_app(environ, start_response)
+        finally:
+            jsonlog.request_id.reset(token)
 
 
 def create_app(worker: Worker) -> WorkerApp:
@@ -77,6 +87,7 @@ def create_app(worker: Worker) -> WorkerApp:
             path = "/" + endpoint.lstrip("/")
             claimed.add((method.upper(), path))
             _add_route(app, worker, forwards, method.upper(), path, handler)
+    app.served_while_draining |= _TOLD_WHILE_DRAINING - {path for _, path in claimed}
     add_built_in_routes(app, worker, claimed)
     _add_probes(app, worker, claimed)
     app.register_error_handler(Refused, _refused)

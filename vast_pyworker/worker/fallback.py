@@ -197,7 +197,7 @@ class _Run:
         sock = _socket_of(answer)
         silence_s = self._passage.plan.timeouts.silence_s
         while True:
-            if sock is not None:
+            if sock is not None and sock.fileno() >= 0:  # closed once the whole answer is here
                 sock.settimeout(self._left(silence_s))
             piece: bytes = answer.raw.read1(_PIECE_BYTES)  # what is there, as soon as it is
             if not piece:

@@ -12,6 +12,7 @@ from typing import Any
 
 from vast_pyworker.settings import Settings
 
+from .app import LAST_WORDS_S
 from .spec import state_folder
 from .supervisor import model_folder, stop_recorded
 
@@ -29,7 +30,7 @@ bind = (
     else f"{_settings.bind_host}:{_settings.port}"
 )
 timeout = 120
-graceful_timeout = int(_settings.drain_s) + 1
+graceful_timeout = int(_settings.drain_s + LAST_WORDS_S)
 control_socket_disable = True
 errorlog = "-"
 logger_class = "vast_pyworker.worker.gunicorn_log.WorkerLogger"

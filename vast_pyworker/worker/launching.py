@@ -28,7 +28,9 @@ LAST_LINES = 60
 
 _RAISED = re.compile(r"(?:[\w.]+\.)?\w*(?:Error|Exception|Backend|Exit): .")
 _OF_GUNICORN = re.compile(r"\[[-\d: +]+\] \[\d+\] \[(\w+)\] ")
-_SAYS_NOTHING = re.compile(r"Worker failed to boot|Exception in worker|exited with code")
+_SAYS_NOTHING = re.compile(
+    r"Worker failed to boot|Exception in worker|exited with code|Worker exiting|Shutting down:"
+)
 _BLAMING = ("error", "critical")
 
 
@@ -116,7 +118,9 @@ def _weigh(line: str) -> tuple[int, str]:
         said = line[of_gunicorn.end() :]
         blames = of_gunicorn.group(1).lower() in _BLAMING and not _SAYS_NOTHING.search(said)
         return (2 if blames else 0), said
-    return (3 if _RAISED.match(line) else 1), line
+    if _RAISED.match(line):
+        return 3, line
+    return (0 if _SAYS_NOTHING.search(line) else 1), line
 
 
 def _weigh_json(line: str) -> tuple[int, str]:
@@ -128,7 +132,8 @@ def _weigh_json(line: str) -> tuple[int, str]:
     said = str(told.get("message", line))
     if raised:
         return 3, f"{said.rstrip('.')}: {raised[-1]}"
-    return (2 if told.get("level") in _BLAMING else 0), said
+    blames = told.get("level") in _BLAMING and not _SAYS_NOTHING.search(said)
+    return (2 if blames else 0), said
 
 
 def _ended(launched: Launched, how: str) -> NotStarted:

@@ -9,47 +9,39 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from vast_pyworker import __version__
-from vast_pyworker.engine import Origin, Server
+from vast_pyworker.engine import Origin
 from vast_pyworker.errors import PyworkerError
 from vast_pyworker.settings import Settings
 
-from . import metrics, transport
+from . import transport
 from .accounting import Accounting
 from .app import WorkerApp, create_app
 from .auth import Gatekeeper
 from .cancelling import CancelHook
 from .gpu import GpuGauge
 from .gunicorn_log import configure, secrets_of
-from .host import DiskGauge, HostGauge
 from .jsonlog import Redaction
-from .legacy_logwatch import LegacyLogWatch
-from .lifecycle import Lifecycle
 from .loading import Loaded, construct, folders, load_backend
 from .model_life import lifecycle_of, queued_watch_of
+from .parts import Parts, reporter_of
 from .passage import Passage, cancel_within
 from .plain_http import PlainHttp
 from .pubkey import PublicKey
 from .readiness import Readiness
-from .reporter import Reporter
 from .session_callback import call_model
 from .sessions import Session, Sessions
-from .spec import spec_from
+from .spec import ModelSpec, spec_from
 from .state import Worker, shared_gate, timeouts_of
-from .statement import Gauges, Identity
 
 log = logging.getLogger(__name__)
 
 BOOT_ERROR = 3  # gunicorn's Arbiter.WORKER_BOOT_ERROR
-SESSION_TICK_S = 5.0
-FLUSH_S = 5.0
 
 
 def build_app(environ: Mapping[str, str] | None = None) -> WorkerApp:
@@ -68,7 +60,7 @@ def build_app(environ: Mapping[str, str] | None = None) -> WorkerApp:
     return app
 
 
-def _worker_or_beacon(settings: Settings) -> tuple[WorkerApp, _Parts]:
+def _worker_or_beacon(settings: Settings) -> tuple[WorkerApp, Parts]:
     """The worker; where it cannot be and an autoscaler should hear of it, one that says why."""
     try:
         loaded = load_backend(settings.backend, folders(settings.backend_path))
@@ -107,7 +99,7 @@ def _without_model(settings: Settings) -> Settings:
     )
 
 
-def _assemble(settings: Settings, loaded: Loaded, backend: Any) -> tuple[WorkerApp, _Parts]:
+def _assemble(settings: Settings, loaded: Loaded, backend: Any) -> tuple[WorkerApp, Parts]:
     """The worker and the parts that run beside its server; nothing runs yet."""
     spec = spec_from(
         backend,
@@ -116,9 +108,37 @@ def _assemble(settings: Settings, loaded: Loaded, backend: Any) -> tuple[WorkerA
         benchmark_module=loaded.benchmark_module,
         has_log_watch=loaded.logwatch_class is not None,
     )
+    key = PublicKey(settings.reports_to, transport.get)
+    cancel_hook = CancelHook.of(backend)
+    worker = _worker(settings, loaded, backend, spec, key, cancel_hook)
+    app = create_app(worker)
+    gpus = GpuGauge()
+    watch = queued_watch_of(loaded, settings)
+    lifecycle = lifecycle_of(
+        spec,
+        settings,
+        loaded,
+        readiness=worker.readiness,
+        accounting=worker.accounting,
+        gpus=gpus,
+        legacy_watch=watch,
+    )
+    reporter, plain = reporter_of(worker, gpus), PlainHttp.of(app, settings)
+    parts = Parts(worker, key, gpus, lifecycle, watch, reporter, plain, cancel_hook)
+    parts.show()
+    return app, parts
+
+
+def _worker(
+    settings: Settings,
+    loaded: Loaded,
+    backend: Any,
+    spec: ModelSpec,
+    key: PublicKey,
+    cancel_hook: CancelHook | None,
+) -> Worker:
     accounting = Accounting()
     readiness = Readiness(benchmark_required=spec.benchmark is not None)
-    key = PublicKey(settings.reports_to, transport.get)
     gatekeeper = Gatekeeper(
         key,
         (settings.url,),
@@ -127,40 +147,25 @@ def _assemble(settings: Settings, loaded: Loaded, backend: Any) -> tuple[WorkerA
         accepts_unsigned=settings.accepts_unsigned,
     )
     passages: dict[bytes, Passage] = {}
-    worker = Worker(
+    sessions = Sessions(
+        accounting,
+        max_sessions=settings.max_sessions,
+        on_close=_closing(passages, call_model(spec.server_url, transport.post)),
+    )
+    return Worker(
         settings=settings,
         loaded=loaded,
         backend=backend,
         accounting=accounting,
         readiness=readiness,
         gatekeeper=gatekeeper,
-        sessions=Sessions(
-            accounting,
-            max_sessions=settings.max_sessions,
-            on_close=_closing(passages, call_model(spec.server_url, transport.post)),
-        ),
+        sessions=sessions,
         origin=Origin(spec.server_url),
         timeouts=timeouts_of(settings),
         gate=shared_gate(backend, settings, readiness),
         passages=passages,
-        on_cancelled=CancelHook.of(backend),
+        on_cancelled=cancel_hook,
     )
-    gpus = GpuGauge()
-    watch = queued_watch_of(loaded, settings)
-    lifecycle = lifecycle_of(
-        spec,
-        settings,
-        loaded,
-        readiness=readiness,
-        accounting=accounting,
-        gpus=gpus,
-        legacy_watch=watch,
-    )
-    app = create_app(worker)
-    plain = PlainHttp.of(app, settings)
-    parts = _Parts(worker, key, gpus, lifecycle, watch, _reporter(worker, gpus), plain)
-    parts.show()
-    return app, parts
 
 
 def _closing(
@@ -173,123 +178,6 @@ def _closing(
         tell_model(session)
 
     return on_close
-
-
-def _reporter(worker: Worker, gpus: GpuGauge) -> Reporter | None:
-    """Who reports; nobody where there is no autoscaler, no number, or the backend does it."""
-    settings = worker.settings
-    itself = worker.loaded.reports_itself
-    if not settings.reports_to or settings.container_id is None or itself:
-        return None
-    return Reporter(
-        Identity(
-            worker_id=settings.container_id,
-            url=settings.url,
-            mtoken=settings.master_token or "",
-            boot_id=secrets.token_hex(8),
-        ),
-        settings.reports_to,
-        worker.accounting,
-        worker.readiness,
-        transport.post,
-        gauges=Gauges(
-            disk_used_gib=DiskGauge().used_gib,
-            queue=lambda: (worker.queued, worker.gate.estimated_wait_s()),
-            gpus=gpus.documents,
-            progress=lambda: worker.readiness.progress,
-        ),
-        extended=settings.extended_reports,
-    )
-
-
-@dataclass
-class _Parts:
-    """What runs beside the server: started with it, stopped after it."""
-
-    worker: Worker
-    key: PublicKey
-    gpus: GpuGauge
-    lifecycle: Lifecycle
-    legacy_watch: LegacyLogWatch | None
-    reporter: Reporter | None
-    plain: PlainHttp | None
-    fault: str = ""
-    host: HostGauge = field(default_factory=HostGauge)
-
-    def show(self) -> None:
-        """Let /pyworker/status and /metrics see the parts."""
-        worker, reporter = self.worker, self.reporter
-        lifecycle = self.lifecycle
-        worker.evidence = lifecycle.report
-        worker.status["model"] = lifecycle.document
-        worker.status["gpus"] = self.gpus.documents
-        worker.status["host"] = lambda: asdict(self.host.snapshot())
-        if reporter is not None:
-            worker.status["reports"] = reporter.status
-        sources = metrics.Sources(
-            accounting=worker.accounting,
-            readiness=worker.readiness,
-            build={"version": __version__, "backend": worker.loaded.name},
-            gates=worker.gates,
-            reports=reporter,
-            gpus=self.gpus.documents,
-            disk_used_bytes=DiskGauge().used_bytes,
-            restarts=lambda: lifecycle.restarts,
-            log_matches=lambda: lifecycle.log_matches,
-            probe_failures=lambda: lifecycle.probe_failures,
-        )
-        worker.render_metrics = lambda: metrics.render(sources)
-
-    def start(self, server: Server) -> None:
-        worker = self.worker
-        self.gpus.start(wait_s=0.0)
-        if worker.settings.reports_to:
-            self.key.start()
-        if self.reporter is not None:
-            self._start_reporter(self.reporter)
-        if isinstance(worker.on_cancelled, CancelHook):
-            worker.on_cancelled.start()
-        if self.plain is not None:
-            self.plain.start(server.loop)
-        self._expire_sessions(server)
-        if self.fault:
-            worker.readiness.error(self.fault)
-        else:
-            if self.legacy_watch is not None:
-                self.legacy_watch.start()
-            self.lifecycle.start()
-        log.info("%s is served at %s.", worker.loaded.name, worker.settings.url)
-
-    def _start_reporter(self, reporter: Reporter) -> None:
-        self.worker.readiness.subscribe(lambda transition: reporter.wake())
-        reporter.start()
-
-    def _expire_sessions(self, server: Server) -> None:
-        self.worker.sessions.tick()
-        server.loop.call_later(SESSION_TICK_S, self._expire_sessions, server)
-
-    def drain(self, server: Server) -> None:
-        """On the loop: be unready at once and say so; requests in flight go on."""
-        self.worker.readiness.draining()
-        if self.plain is not None:
-            self.plain.drain()
-
-    def stop(self, server: Server) -> None:
-        """In a thread, when the last request is answered: tell the last news, end the threads."""
-        worker = self.worker
-        worker.sessions.close_all()
-        if self.plain is not None:
-            self.plain.stop()
-        if isinstance(worker.on_cancelled, CancelHook):
-            worker.on_cancelled.stop()
-        self.lifecycle.stop(None)  # gunicorn's master ends the model, unless a successor has it
-        if self.legacy_watch is not None:
-            self.legacy_watch.stop()
-        if self.reporter is not None:
-            self.reporter.flush(FLUSH_S)
-            self.reporter.stop()
-        self.key.stop()
-        self.gpus.stop()
 
 
 __all__ = ["build_app"]

@@ -1,8 +1,8 @@
 """``POST /session/end`` over plain HTTP, beside a worker that serves TLS.
 
 The protocol has it on the port after the worker's own, for clients that close a session without
-knowing the instance's certificate. Nothing else is served there; a port that is taken is one
-warning, for sessions also expire.
+knowing the instance's certificate. Nothing else is served there. A port that is taken is one
+warning, for sessions also expire; it is tried again, for at a reload the one before has it still.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 SERVED = ("POST", "/session/end")
 LIMITS = Limits(body_bytes=64 * 1024, connections=64, idle_s=5.0, wsgi_queue=64)
 CLOSE_S = 5.0
+RETRY_S = 5.0
 
 
 def plain_port(settings: Settings) -> int | None:
@@ -55,12 +56,16 @@ class PlainHttp:
 
     address: tuple[str, int]
 
-    def __init__(self, app: WSGIApplication, host: str, port: int) -> None:
+    def __init__(
+        self, app: WSGIApplication, host: str, port: int, retry_s: float = RETRY_S
+    ) -> None:
         self._app = only_session_end(app)
         self._place = host, port
+        self._retry_s = retry_s
         self._threads = HandlerThreads(1, LIMITS.wsgi_queue)
         self._server: Server | None = None
         self._listening: asyncio.Task[None] | None = None
+        self._retry: asyncio.TimerHandle | None = None
 
     @classmethod
     def of(cls, app: WSGIApplication, settings: Settings) -> PlainHttp | None:
@@ -69,29 +74,28 @@ class PlainHttp:
         return None if port is None or place.path else cls(app, place.host, port)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """On the loop: bind, and listen from the next turn on."""
-        host, port = self._place
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        """On the loop: bind, now or when it becomes possible, and listen from the next turn on."""
         try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(self._place)
+            sock = _bound(*self._place)
         except (OSError, OverflowError) as exc:
-            sock.close()
-            log.warning(
-                "Port %d cannot be bound, so /session/end is served by TLS alone (%s): free it or "
-                "set WORKER_HTTP_PORT.",
-                port,
-                exc,
-            )
+            if self._retry is None:
+                log.warning(
+                    "Port %d cannot be bound (%s), so /session/end is served by TLS alone: free it "
+                    "or set WORKER_HTTP_PORT.",
+                    self._place[1],
+                    exc,
+                )
+            self._retry = loop.call_later(self._retry_s, self.start, loop)
             return
-        self.address = host, sock.getsockname()[1]
+        self.address = self._place[0], sock.getsockname()[1]
         self._threads.start()
         self._server = Server(self._app, loop, self._threads, LIMITS)
         self._listening = loop.create_task(self._server.listen(sock, None))
 
     def drain(self) -> None:
         """On the loop: hear no more."""
+        if self._retry is not None:
+            self._retry.cancel()
         if self._server is not None:
             self._server.drain(listening=False)
 
@@ -101,3 +105,16 @@ class PlainHttp:
             closing = asyncio.run_coroutine_threadsafe(self._server.close(), self._server.loop)
             closing.result(CLOSE_S)
             self._threads.stop(CLOSE_S)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket with this address; raises OSError or OverflowError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -16,6 +16,8 @@ import uvloop
 
 from vast_pyworker.engine import Exchange, Limits
 from vast_pyworker.engine.certificates import contexts
+from vast_pyworker.engine.client import ClientConnection
+from vast_pyworker.engine.fake_transport import FakeTransport
 from vast_pyworker.engine.fakes import Wire, connect
 from vast_pyworker.engine.limits import HEAD_BYTES, REQUEST_LINE_BYTES
 from vast_pyworker.engine.running import RunningServer
@@ -159,8 +161,11 @@ def test_continue_is_said_once_and_only_while_waited_for() -> None:
         wire.send(b"bo")
         wire.send(b"dy")
         assert wire.read_message().body == b"body"
-        wire.send(expecting)
-        assert wire.read_message().status == 200
+        for split in (len(expecting), -2):  # the body, or some of it, comes along
+            wire.send(expecting[:split])
+            time.sleep(0.05)
+            wire.send(expecting[split:])
+            assert wire.read_message().status == 200
 
 
 def test_no_continue_is_said_to_what_is_refused() -> None:
@@ -377,23 +382,46 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_leaves_nothing_behind() 
         assert app.seen == []
 
 
-def test_a_client_that_does_not_read_is_sent_no_more_than_it_takes(new_loop: Any) -> None:
+@pytest.mark.parametrize("packets", [1, 100])
+def test_a_client_that_does_not_read_is_sent_no_more_than_it_takes(
+    packets: int, new_loop: Any
+) -> None:
+    count, size = 100, 500_000
+    asked = request("/large", method="GET")
+    with serving(new_loop=new_loop) as (app, server, client):
+        app.native_routes["GET", "/large"] = lambda exchange: exchange.respond(
+            200, JSON, b"x" * size
+        )
+        wire = client()
+        for _ in range(packets):
+            wire.send(asked * (count // packets))
+            time.sleep(0.002)
+        wait_until(
+            lambda: server.call(lambda: any(c.write_paused for c in server.server.connections))
+        )
+        time.sleep(0.1)
+        unsent = server.call(lambda: sum(c.unsent for c in server.server.connections))
+        assert 0 < unsent < 4 * size
+        for _ in range(count):
+            assert len(wire.read_message().body) == size
+
+
+def test_large_requests_of_a_client_that_does_not_read_are_left_unread(new_loop: Any) -> None:
     body = b"x" * 200_000
     with serving(new_loop=new_loop) as (app, server, client):
         wire = client()
         packet = request("/native?n", body)
-        for _ in range(40):
+        for _ in range(100):
             try:
                 wire.sock.settimeout(0.5)
                 wire.send(packet)
             except TimeoutError:
                 break
+        assert len(app.seen) < 100
         (connection,) = server.call(lambda: tuple(server.server.connections))
         assert server.call(lambda: connection.unsent) < 2_000_000
-        answered = len(app.seen)
-        assert answered < 40
         wire.sock.settimeout(10)
-        for _ in range(answered):
+        for _ in range(len(app.seen)):
             assert wire.read_message().body == body
 
 
@@ -414,6 +442,22 @@ def test_a_client_that_asked_to_close_and_takes_nothing_is_cut(new_loop: Any) ->
         assert app.arrived.acquire(timeout=10)
         server.call(lambda: app.held[0].respond(200, JSON, b"x" * 20_000_000))
         wait_until(lambda: not server.call(lambda: server.server.connections))
+
+
+def test_a_client_that_stops_taking_while_its_connection_closes_is_cut() -> None:
+    with serving(limits=Limits(stalled_write_s=5)) as (_, server, _):
+
+        def run() -> str:
+            transport, connection = FakeTransport(), ClientConnection(server.server)
+            connection.connection_made(transport)
+            connection.pause_writing()
+            connection.close()
+            connection.resume_writing()  # some was taken, and then no more
+            connection.check(server.server.now + 6)
+            connection.connection_lost(None)
+            return transport.ended
+
+        assert server.call(run) == "aborted"
 
 
 def test_a_connection_that_was_slow_once_still_ends_when_idle(new_loop: Any) -> None:

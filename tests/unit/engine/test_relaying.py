@@ -17,6 +17,8 @@ import pytest
 import uvloop
 
 from vast_pyworker.engine import Exchange, Origin, RelayEnd, RelayPlan, Timeouts
+from vast_pyworker.engine.client import ClientConnection
+from vast_pyworker.engine.fake_transport import FakeTransport
 from vast_pyworker.engine.fakes import (
     Message,
     Script,
@@ -28,6 +30,7 @@ from vast_pyworker.engine.fakes import (
 from vast_pyworker.engine.framing import LAST_CHUNK, chunk
 from vast_pyworker.engine.limits import HEAD_BYTES
 from vast_pyworker.engine.running import RunningServer
+from vast_pyworker.engine.upstream import UpstreamConnection
 from vast_pyworker.model import Outcome
 
 SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
@@ -474,15 +477,15 @@ def test_a_stream_that_falls_silent_ends_in_an_error_frame(timeouts: Timeouts) -
 def test_a_stream_that_goes_on_is_never_silent_and_its_progress_is_told() -> None:
     def script(wire: Wire, request: Message) -> None:
         wire.send(SSE + CHUNKED)
-        for _ in range(12):
+        for _ in range(20):
             wire.send(chunk(b": still here\n\n"))
             time.sleep(0.08)
         wire.send(LAST_CHUNK)
 
-    with relaying(script, timeouts=Timeouts(silence_s=0.6)) as bench:
-        assert len(bench.ask().read_message().body) == 12 * 14
+    with relaying(script, timeouts=Timeouts(silence_s=1.2)) as bench:
+        assert len(bench.ask().read_message().body) == 20 * 14
         assert bench.seen.end().outcome is Outcome.FINISHED
-        assert 2 <= bench.seen.progress <= 12
+        assert 2 <= bench.seen.progress <= 20
 
 
 @pytest.mark.parametrize(
@@ -679,6 +682,30 @@ def test_a_slow_client_slows_the_model_server_down(new_loop: Any) -> None:
         assert unsent < 2_000_000
 
 
+def test_a_client_that_leaves_without_having_read_is_noticed(new_loop: Any) -> None:
+    piece = chunk(b"x" * 65_000)
+    cut_off = threading.Event()
+
+    def script(wire: Wire, request: Message) -> None:
+        wire.send(PLAIN + CHUNKED)
+        try:
+            while True:
+                wire.send(piece)
+        except OSError:
+            cut_off.set()
+            raise
+
+    with relaying(script, new_loop=new_loop) as bench:
+        wire = bench.client()
+        wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        wire.send(GET)
+        connections = bench.server.server.connections
+        wait_until(lambda: bench.server.call(lambda: any(c.write_paused for c in connections)))
+        wire.end_sending()
+        assert bench.seen.ends.get(timeout=2).outcome is Outcome.CANCELLED
+        assert cut_off.wait(2)
+
+
 def test_a_large_answer_to_a_slow_client_is_whole_and_the_connection_used_again(
     new_loop: Any,
 ) -> None:
@@ -690,6 +717,33 @@ def test_a_large_answer_to_a_slow_client_is_whole_and_the_connection_used_again(
             time.sleep(0.2)  # until everything between the two ends is full
             assert wire.read_message().body == body
         assert bench.upstream.opened == 1
+
+
+def test_a_connection_whose_last_piece_filled_a_slow_client_is_read_again() -> None:
+    class Full(FakeTransport):
+        def write(self, data: Any) -> None:
+            super().write(data)
+            client.pause_writing()
+
+    with relaying(sending()) as bench:
+        plan, server = RelayPlan(Origin("http://127.0.0.1:1"), "/"), bench.server.server
+
+        def run() -> bool:
+            pool = server.pool(plan.origin)
+            connection, transport = UpstreamConnection(pool), FakeTransport()
+            connection.connection_made(transport)
+            pool.idle.append(connection)
+            client.connection_made(Full())
+            server.native = {("GET", "/x"): lambda e: e.relay(plan, b"", bench.seen)}
+            client.data_received(GET.replace(b"/relay", b"/x"))
+            connection.data_received(PLAIN + b"Content-Length: 5\r\n\r\nhel")
+            connection.data_received(b"lo")
+            client.connection_lost(None)
+            return pool.idle == [connection] and transport.reading
+
+        client = bench.server.call(lambda: ClientConnection(server))
+        assert bench.server.call(run)
+        assert bench.seen.end().outcome is Outcome.FINISHED
 
 
 def test_the_tail_of_an_answer_is_kept_where_it_is_wanted() -> None:

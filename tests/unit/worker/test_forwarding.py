@@ -9,6 +9,7 @@ import pytest
 from worker_rig import API_KEY, JSON, Model, Rig, grant, rigged, worker_of
 
 from vast_pyworker import signature
+from vast_pyworker.engine.fakes import whole
 from vast_pyworker.errors import BackendError, Invalid, Unauthorized
 from vast_pyworker.model import Outcome
 from vast_pyworker.worker import Relay, constant, forward, tokens
@@ -256,3 +257,36 @@ def test_admitting_alone_needs_no_server(key: Any) -> None:
         route.admit(b"{}", JSON["Content-Type"].encode(), "Bearer wrong")
     passage.ticket.end(Outcome.CANCELLED)
     assert worker.accounting.in_flight == 0
+
+
+class Measures(Backend):
+    """Knows afterwards what a request was worth."""
+
+    def settle(self, payload: dict[str, Any], answer: dict[str, Any]) -> float:
+        return float(answer["usage"]["total_tokens"]) * payload["factor"]
+
+
+STREAMS = {
+    "/unary": whole(b'{"usage": {"total_tokens": 6}}'),
+    "/events": whole(b'data: {"usage": {"total_tokens": 6}}\n\ndata: [DONE]\n\n', kind="text/x"),
+    "/lines": whole(b'{"a": 1}\n{"usage": {"total_tokens": 6}}\n', kind="application/x-ndjson"),
+    "/silent": whole(b"{}"),
+}
+
+
+@pytest.mark.parametrize("path", STREAMS)
+@pytest.mark.parametrize("served", ["engine", "test client"])
+def test_the_backend_may_settle_what_it_was(path: str, served: str) -> None:
+    """A hook that fails leaves the estimate."""
+    scripts = {path: lambda wire, message: wire.send(STREAMS[path])}
+    routes = {"POST": {path: forward(path)}}
+    payload = {"factor": 2, "steps": 3}
+    with rigged(routes, scripts, backend=Measures()) as rig:
+        if served == "engine":
+            assert rig.ask(path, payload).status == 200
+        else:
+            key = {"Authorization": f"Bearer {API_KEY}"}
+            client = rig.app.test_client()
+            assert client.post(path, json=payload, headers=key, buffered=True).status_code == 200
+        rig.at_rest()
+        assert rig.work(path) == {"success": 30.0 if path == "/silent" else 12.0}

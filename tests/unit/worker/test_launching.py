@@ -89,6 +89,19 @@ def test_a_long_log_is_put_aside(tmp_path: Path) -> None:
         ([json.dumps({"level": "error", "message": "no such thing"}), "{cut"], "no such thing"),
         ([json.dumps({"level": "info", "message": "m"}), "plain"], "plain"),
         (
+            [
+                json.dumps({"level": "error", "message": BROKEN}),
+                json.dumps({"level": "error", "message": "Worker (pid:7) exited with code 3."}),
+                json.dumps({"level": "error", "message": "Shutting down: Master"}),
+                json.dumps({"level": "error", "message": "Reason: Worker failed to boot."}),
+            ],
+            BROKEN,
+        ),
+        (
+            [f"09:00:00 error main: {BROKEN}.", "09:00:00 info error: Worker exiting (pid: 7)"],
+            f"09:00:00 error main: {BROKEN}",
+        ),
+        (
             [json.dumps({"message": "It broke.", "exception": "T\nOSError: x"})],
             "It broke: OSError: x",
         ),
