@@ -189,8 +189,14 @@ class ChunkedBody(Body):
         self._at_boundary = True
 
     def feed(self, data: bytes) -> bytes:
-        if self._at_boundary and self._whole(data):
-            return data
+        if self._at_boundary:
+            end = data.find(b"\r\n", 0, 18)
+            size = _plain_size(data[:end]) if end > 0 else -1
+            # One whole chunk, as an event mostly comes; else perhaps several.
+            if size > 0 and end + size + 4 == len(data) and data.endswith(b"\r\n"):
+                return data
+            if self._whole(data):
+                return data
         try:
             payload = self._decoder.feed(data)
         except ValueError as exc:

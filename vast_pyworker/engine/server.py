@@ -146,7 +146,9 @@ class Server:
             exchange.cut(gently=False)
             return
         headers = (("Content-Type", "application/json"), ("Retry-After", "1"))
-        exchange.respond(status, headers, json_error(message))
+        depth = self._threads.waiting
+        body = json_error(message, queue_depth=depth, estimated_wait_s=None)
+        exchange.respond(status, headers, body)
 
     def log_access(self, exchange: Exchange) -> None:
         if self.access_log is not None:

@@ -342,6 +342,22 @@ def test_a_pooled_connection_that_had_died_is_replaced_once(method: str) -> None
         assert bench.upstream.opened == 2
 
 
+def test_a_death_within_the_answer_is_not_tried_again() -> None:
+    def script(wire: Wire, request: Message) -> None:
+        if bench.upstream.requests.qsize() == 1:
+            wire.send(whole(b"hello"))
+        else:
+            wire.send(b"HTTP/1.1 200 OK\r\n")
+            wire.close()
+
+    with relaying(script) as bench:
+        wire = bench.ask()
+        wire.read_message()
+        wire.send(GET)
+        assert wire.read_message().status == 502
+        assert bench.upstream.requests.qsize() == 2
+
+
 def test_a_second_death_is_told_to_the_client() -> None:
     def script(wire: Wire, request: Message) -> None:
         if bench.upstream.requests.qsize() == 1:
@@ -706,6 +722,14 @@ def test_a_client_that_leaves_without_having_read_is_noticed(new_loop: Any) -> N
         assert cut_off.wait(2)
 
 
+def test_the_silence_of_a_slow_client_is_not_the_model_servers() -> None:
+    body = b"0123456789" * 2_000_000
+    with relaying(sending(whole(body)), timeouts=Timeouts(silence_s=0.5)) as bench:
+        wire = bench.ask()
+        time.sleep(1.5)
+        assert wire.read_message().body == body
+
+
 def test_a_large_answer_to_a_slow_client_is_whole_and_the_connection_used_again(
     new_loop: Any,
 ) -> None:
@@ -851,6 +875,33 @@ def test_a_native_relay_of_a_websocket_carries_bytes_both_ways(new_loop: Any) ->
         assert wire.read_to_end() == b"\r\nBYE"
         end = bench.seen.end()
         assert (end.outcome, end.status) == (Outcome.FINISHED, 101)
+
+
+def test_a_tunnel_is_read_no_faster_than_its_other_side_takes(new_loop: Any) -> None:
+    told = threading.Event()
+
+    def script(wire: Wire, request: Message) -> None:
+        wire.send(
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+        )
+        told.wait(10)
+        got = 0
+        while not told.is_set() or got < sent[0]:
+            got += len(wire.read_some())
+        wire.send(b"%d" % got)
+
+    asked = b"GET /relay HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    sent = [0]
+    with relaying(script, new_loop=new_loop) as bench:
+        wire = bench.ask(asked)
+        assert wire.read_message().status == 101
+        wire.sock.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            while sent[0] < 100_000_000:
+                sent[0] += wire.sock.send(b"x" * 65_536)
+        told.set()
+        wire.sock.settimeout(10)
+        assert wire.read_some() == b"%d" % sent[0]
 
 
 def test_a_tunnel_ends_on_both_sides_when_the_client_leaves() -> None:

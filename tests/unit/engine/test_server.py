@@ -158,7 +158,14 @@ def test_draining_waits_until_a_slow_client_has_its_answer() -> None:
         assert app.arrived.acquire(timeout=10)
         server.call(lambda: app.held[0].respond(200, TEXT, b"x" * 20_000_000))
         server.call(lambda: server.server.drain(listening=False))
-        waiting = asyncio.run_coroutine_threadsafe(server.server.drained(10), server.loop)
+
+        async def drained_and_closed() -> bool:
+            drained = await server.server.drained(10)
+            await server.server.close()
+            return drained
+
+        waiting = asyncio.run_coroutine_threadsafe(drained_and_closed(), server.loop)
+        time.sleep(0.2)
         assert len(wire.read_message().body) == 20_000_000
         assert waiting.result(5)
 

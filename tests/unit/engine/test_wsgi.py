@@ -17,7 +17,7 @@ from flask import Flask, Response, request, stream_with_context
 from vast_pyworker.engine import Limits
 from vast_pyworker.engine.fakes import Message, Wire, connect
 from vast_pyworker.engine.running import RunningServer
-from vast_pyworker.engine.wsgi import WSGIApp
+from vast_pyworker.engine.wsgi import ClientLeft, Flow, WSGIApp
 
 Environ = dict[str, Any]
 GET = b"GET /a%20b/%C3%A9?q=1%202 HTTP/1.1\r\nHost: worker:3000\r\n\r\n"
@@ -402,6 +402,29 @@ def test_a_client_that_leaves_while_its_handler_waits_for_a_slow_client_frees_th
         second = client()
         second.send(GET)
         assert second.read_message().body == b"ok"
+
+
+def test_a_client_that_left_before_its_stream_began_frees_the_thread() -> None:
+    class Left:
+        over = False
+
+    exchange: Any = Left()
+    flow = Flow(exchange)
+    raised = threading.Event()
+
+    def run_ahead() -> None:
+        with pytest.raises(ClientLeft):
+            while True:
+                flow.wait()
+        raised.set()
+
+    thread = threading.Thread(target=run_ahead, daemon=True)
+    thread.start()
+    assert not raised.wait(0.1)
+    exchange.over = True
+    flow.begin()
+    assert raised.wait(10)
+    thread.join(10)
 
 
 def test_requests_whose_client_left_while_they_waited_are_not_begun() -> None:
