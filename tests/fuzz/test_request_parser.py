@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from types import SimpleNamespace
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vast_pyworker.engine.head import RequestHead, check_unfinished_head, parse_request_head
+from vast_pyworker.engine import Origin, RelayPlan
+from vast_pyworker.engine.answer import relayed_head
+from vast_pyworker.engine.environ import environ_of
+from vast_pyworker.engine.head import (
+    RequestHead,
+    _read_head,
+    check_unfinished_head,
+    parse_request_head,
+)
+from vast_pyworker.engine.response_head import _read_head as _read_response_head
 from vast_pyworker.engine.response_head import parse_response_head
 from vast_pyworker.errors import BadRequest, BadResponse
 
@@ -101,3 +112,77 @@ def test_a_head_of_an_answer_is_taken_or_refused_as_such(data: bytes) -> None:
         line, headers = read_plainly(data)
         assert line.startswith(b"HTTP/1.%d " % head.minor)  # type: ignore[attr-defined]
         assert by_name(head.headers) == by_name(headers)  # type: ignore[attr-defined]
+
+
+# What is read apart from the rest of a head, in every case and place, alone and together.
+VARYING = [
+    b"Content-Length: 5", b"content-length:7", b"Content-Length:  5", b"Content-Length: +5",
+    b"X-Request-ID: one", b"x-request-id: two words", b"X-Request-ID:", b"Date: Mon, 1 Jan 2024",
+    b"traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", b"tracestate: a=b",
+]  # fmt: skip
+COMMON = [
+    b"Host: a", b"X-A: b", b"Connection: close", b"Connection: keep-alive, X-Request-ID",
+    b"Connection: upgrade", b"Upgrade: websocket", b"Transfer-Encoding: chunked", b" folded",
+    b"Expect: 100-continue",
+]  # fmt: skip
+ORIGIN = Origin("http://model:1")
+SHARED = RelayPlan(ORIGIN, "/m", headers=((b"X-A", b"set"),))
+
+
+def heads(first: list[bytes]) -> st.SearchStrategy[bytes]:
+    lines = st.lists(st.sampled_from([*VARYING, *COMMON, b"Host: a"]), max_size=6)
+    return st.builds(
+        lambda a, b: b"\r\n".join([a, b"Host: a", *b, b"", b""]), st.sampled_from(first), lines
+    )
+
+
+def read_fresh(read: Any, data: bytes) -> Any:
+    return outcome(read.__wrapped__, data)
+
+
+def said(head: RequestHead) -> dict[str, object]:
+    names = set(RequestHead.__slots__) - {"headers", "memo", "varying"}
+    return {name: getattr(head, name) for name in names} | {"headers": sorted(head.headers)}
+
+
+def environment(head: RequestHead) -> dict[str, Any]:
+    exchange: Any = SimpleNamespace(
+        head=head, body_file=b"", scheme="http", peer="p", peer_port=1, request_id=b"i"
+    )
+    environ = environ_of(exchange)
+    return {
+        name: value
+        for name, value in environ.items()
+        if name[:5] != "wsgi." and value is not exchange
+    }
+
+
+@EXAMPLES
+@given(heads([b"GET / HTTP/1.1", b"POST /?q HTTP/1.1", b"GET / HTTP/1.0", b"\r\nGET / HTTP/1.1"]))
+def test_a_head_read_in_part_is_as_one_read_whole(data: bytes) -> None:
+    head, fresh = outcome(parse_request_head, data), read_fresh(_read_head, data)
+    assert (head is None) == (fresh is None)
+    if not isinstance(head, RequestHead):
+        return
+    assert said(head) == said(fresh)
+    assert environment(head) == environment(fresh)
+    apart = RelayPlan(ORIGIN, "/m", headers=((b"X-A", b"set"),), shared=False)
+    rendered = SHARED.render(head, b"x", b"i"), apart.render(fresh, b"x", b"i")
+    assert sorted(rendered[0].split(b"\r\n")) == sorted(rendered[1].split(b"\r\n"))
+
+
+@EXAMPLES
+@given(heads([b"HTTP/1.1 200 OK", b"HTTP/1.0 200 OK", b"HTTP/1.1 304 Not Modified"]))
+def test_a_head_of_an_answer_read_in_part_is_as_one_read_whole(data: bytes) -> None:
+    head: Any = outcome(parse_response_head, data)
+    fresh = read_fresh(_read_response_head, data)
+    assert (head is None) == (fresh is None)
+    if head is None:
+        return
+    for name in ("status", "fields", "content_length", "chunked", "keep_alive", "whole"):
+        assert getattr(head, name) == getattr(fresh, name), name
+    request = parse_request_head(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    relayed = [
+        relayed_head(request, each, b"i", chunked=False, close=False) for each in (head, fresh)
+    ]
+    assert sorted(relayed[0].split(b"\r\n")) == sorted(relayed[1].split(b"\r\n"))

@@ -141,7 +141,8 @@ class Exchange:
         """The answer is complete."""
         if not self.over:
             self.over = True
-            self._close_body()
+            if type(self.body_file) is not bytes:
+                self._close_body()
             self.client.finished(self)
 
     def cut(self, gently: bool) -> None:

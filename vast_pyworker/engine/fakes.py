@@ -47,6 +47,8 @@ class Wire:
 
     def __init__(self, sock: socket.socket, wait_s: float = WAIT_S) -> None:
         sock.settimeout(wait_s)
+        if sock.family != socket.AF_UNIX:  # what is sent in pieces is to arrive in pieces
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = sock
         self._buffer = b""
 

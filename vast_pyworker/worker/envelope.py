@@ -50,9 +50,10 @@ class Envelope:
 
     @property
     def payload(self) -> dict[str, Any]:
-        if self._payload is None:
-            self._payload = _read_object(self.payload_bytes)
-        return self._payload
+        payload = self._payload
+        if payload is None:
+            payload = self._payload = _read_object(self.payload_bytes)
+        return payload
 
 
 class _Body(msgspec.Struct, gc=False):
@@ -83,7 +84,11 @@ def open_envelope(body: bytes) -> Envelope:
         raise _complaint(body) from None
     if read.payload is not UNSET and (read.auth_data is not UNSET or _is_wrapped(body)):
         auth = None if read.auth_data is UNSET else read.auth_data
-        return _wrapped(read.payload, auth, read.session_id)
+        raw = bytes(read.payload)
+        if raw[:1] != b"{":
+            errors = _payload_errors(auth, _NOT_AN_OBJECT)
+            raise Invalid("The payload is not an object.", body=errors)
+        return Envelope(raw, auth, read.session_id)
     if read.auth_data is not UNSET:
         raise Invalid("The body has no payload.", body=_payload_errors(read.auth_data, _MISSING))
     if read.signature is not UNSET and read.reqnum is not UNSET:
@@ -98,13 +103,6 @@ def grant_errors(auth: object) -> dict[str, str] | str | None:
     if not isinstance(auth, Mapping):
         return "auth_data must be a dictionary"
     return {name: "missing parameter" for name in GRANT_FIELDS if name not in auth} or None
-
-
-def _wrapped(payload: Raw, auth: dict[str, Any] | None, session_id: str | None) -> Envelope:
-    raw = bytes(payload)
-    if raw[:1] != b"{":
-        raise Invalid("The payload is not an object.", body=_payload_errors(auth, _NOT_AN_OBJECT))
-    return Envelope(raw, auth, session_id)
 
 
 def _payload_errors(auth: object, problem: object) -> dict[str, Any]:

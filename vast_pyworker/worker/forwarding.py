@@ -136,7 +136,8 @@ class ForwardRoute:
                 session_id = envelope.session_id
                 if self.signed:
                     worker.gatekeeper.check_grant(envelope.auth, authorization)
-                    request_idx = request_idx_of(envelope.auth)
+                    if envelope.auth is not None:
+                        request_idx = request_idx_of(envelope.auth)
                 if self.has_payload:
                     payload = envelope.payload
                 if body:

@@ -93,4 +93,4 @@ def signed_payload(request: Request) -> dict[str, Any]:
 def request_idx_of(auth: Mapping[str, Any] | None) -> int:
     """The autoscaler's number of a request whose grant was verified; 0 for none."""
     number = auth.get("request_idx", 0) if auth else 0
-    return number if isinstance(number, int) and not isinstance(number, bool) else 0
+    return number if type(number) is int else 0  # True is an int too, but no number
