@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -68,8 +68,10 @@ def dev(backend: str) -> None:
     """Be the worker of BACKEND, started anew when it changes; print every report it would send."""
     name, environ = _place_of(backend)
     directory = load_backend(name, _search_path(environ)).directory
-    with suppress(KeyboardInterrupt):
-        development.run(name, [directory], environ, click.echo, threading.Event())
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # set even where a shell had them ignored
+        signal.signal(number, lambda *_: stop.set())
+    development.run(name, [directory], environ, click.echo, stop)
 
 
 @main.command()

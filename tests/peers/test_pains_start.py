@@ -87,7 +87,11 @@ def test_pain_24_the_local_mode_is_the_worker_itself(tmp_path: Path) -> None:
             assert _post(port, "/increment", {"amount": 2}).text == "Incremented"
         finally:
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=30)
+            try:
+                process.communicate(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
 
 
 def _is_loaded_report(line: bytes) -> bool:
