@@ -6,7 +6,8 @@ Pure; what the fields mean for a message's framing is for ``head`` and ``respons
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeVar
 
 Header = tuple[bytes, bytes]
 
@@ -85,6 +86,51 @@ def keeps_alive(fields: dict[bytes, bytes], minor: int) -> bool:
     if b"close" in wishes:
         return False
     return minor == 1 or b"keep-alive" in wishes
+
+
+class Head(Protocol):
+    """A head that can be completed by the few headers in which like messages differ."""
+
+    def varied(self: H, varying: tuple[Header, ...]) -> H | None: ...
+
+
+H = TypeVar("H", bound=Head)
+
+
+def read_apart(
+    data: bytes, varying: re.Pattern[bytes], read: Callable[[bytes], H], refusal: type[Exception]
+) -> H:
+    """``read(data)``, but the lines that ``varying`` finds are put into a copy of the others' head.
+
+    So ``read`` may remember what it has read. What it refuses without them it is given whole, to
+    say what is wrong; so is what they would change the meaning of.
+    """
+    common, count = varying.subn(b"", data)
+    if count:
+        try:
+            head = read(common).varied(tuple(varying.findall(data)))
+        except refusal:
+            head = None
+        if head is not None:
+            return head
+    return read(data)
+
+
+def with_varying(
+    fields: dict[bytes, bytes], chunked: bool, varying: tuple[Header, ...]
+) -> tuple[dict[bytes, bytes], int | None] | None:
+    """``fields`` with these more, and the Content-Length then; None where they are not plain.
+
+    Plain are: one of each name, a length that is one and stands beside no coding, and no
+    ``Connection`` that could name any of them.
+    """
+    more = fields | {name.lower(): value for name, value in varying}
+    announced = more.get(b"content-length")
+    size = None if announced is None else length(announced)
+    is_known = announced is None or (size is not None and not chunked)
+    if not (is_known and len(more) == len(fields) + len(varying) and lists_nothing(fields)):
+        return None
+    return more, size
 
 
 def lists_nothing(fields: dict[bytes, bytes]) -> bool:

@@ -25,9 +25,10 @@ from .fields import (
     check_line_ends,
     keeps_alive,
     length,
-    lists_nothing,
     merged,
+    read_apart,
     tokens,
+    with_varying,
 )
 from .limits import HEAD_BYTES, HEADER_COUNT, REMEMBERED, REQUEST_LINE_BYTES
 
@@ -92,14 +93,10 @@ class RequestHead:
 
         ``memo`` is shared: it holds what the headers in common say, and ``varying`` the rest.
         """
-        fields = self.fields | {name.lower(): value for name, value in varying}
-        announced = fields.get(b"content-length")
-        size = None if announced is None else length(announced)
-        is_known = announced is None or (size is not None and not self.chunked)
-        if not (is_known and len(fields) == len(self.fields) + len(varying)):
+        completed = with_varying(self.fields, self.chunked, varying)
+        if completed is None or self.upgrade is not None:
             return None
-        if self.upgrade is not None or not lists_nothing(self.fields):
-            return None
+        fields, size = completed
         copy = RequestHead.__new__(RequestHead)
         copy.method, copy.minor, copy.target = self.method, self.minor, self.target
         copy.path, copy.query = self.path, self.query
@@ -149,15 +146,7 @@ def check_unfinished_head(data: bytes) -> None:
 
 def parse_request_head(data: bytes) -> RequestHead:
     """Read a head that ends in an empty line; raise BadRequest with the status to answer."""
-    common, count = _VARYING.subn(b"", data)
-    if count:
-        try:
-            head = _read_head(common).varied(tuple(_VARYING.findall(data)))
-        except BadRequest:
-            head = None  # let the head as it came say what is wrong with it
-        if head is not None:
-            return head
-    return _read_head(data)
+    return read_apart(data, _VARYING, _read_head, BadRequest)
 
 
 @lru_cache(REMEMBERED)

@@ -15,7 +15,16 @@ import httptools
 
 from vast_pyworker.errors import BadResponse
 
-from .fields import Header, Seen, check_line_ends, keeps_alive, length, lists_nothing, merged
+from .fields import (
+    Header,
+    Seen,
+    check_line_ends,
+    keeps_alive,
+    length,
+    merged,
+    read_apart,
+    with_varying,
+)
 from .limits import HEAD_BYTES, REMEMBERED
 
 _VARYING = re.compile(
@@ -61,14 +70,10 @@ class ResponseHead:
 
         ``memo`` is shared: it holds what the headers in common say, and ``varying`` the rest.
         """
-        fields = self.fields | {name.lower(): value for name, value in varying}
-        announced = fields.get(b"content-length")
-        size = None if announced is None else length(announced)
-        is_known = announced is None or (size is not None and not self.chunked)
-        if not (is_known and len(fields) == len(self.fields) + len(varying)):
+        completed = with_varying(self.fields, self.chunked, varying)
+        if completed is None:
             return None
-        if not lists_nothing(self.fields):
-            return None
+        fields, size = completed
         copy = ResponseHead.__new__(ResponseHead)
         copy.status, copy.status_line, copy.minor = self.status, self.status_line, self.minor
         copy.headers, copy.fields = (*self.headers, *varying), fields
@@ -82,15 +87,7 @@ class ResponseHead:
 
 def parse_response_head(data: bytes) -> ResponseHead:
     """Read a head that ends in an empty line; raise BadResponse."""
-    common, count = _VARYING.subn(b"", data)
-    if count:
-        try:
-            head = _read_head(common).varied(tuple(_VARYING.findall(data)))
-        except BadResponse:
-            head = None  # let the head as it came say what is wrong with it
-        if head is not None:
-            return head
-    return _read_head(data)
+    return read_apart(data, _VARYING, _read_head, BadResponse)
 
 
 @lru_cache(REMEMBERED)
