@@ -32,6 +32,6 @@ def probe_answer(worker: Worker, name: str) -> tuple[int, list[tuple[str, str]],
     document: dict[str, Any] = {"ok": good, "state": str(readiness.state)}
     headers = [("Content-Type", "application/json")]
     if not good:
-        document["reason"] = readiness.reason
+        document["reason"] = readiness.public_reason
         headers.append(("Retry-After", str(max(int(readiness.retry_after_s), 1))))
     return (200 if good else 503), headers, json.dumps(document).encode()

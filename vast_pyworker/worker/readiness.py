@@ -31,6 +31,8 @@ LIVE = EVERY - {State.DRAINING, State.STOPPED}
 BEFORE_LOADED = frozenset({State.STARTING, State.DOWNLOADING, State.LOADING})
 
 LONGEST_RETRY_AFTER_S = 60.0
+QUOTE = ", saying "
+"""Before a line of the model's log that a reason ends in."""
 _RETRY_AFTER_S: Mapping[State, float] = {
     State.STARTING: 5.0,
     State.DOWNLOADING: 15.0,
@@ -193,6 +195,11 @@ class Readiness:
         with self._lock:
             self._enter(State.STOPPED, reason, EVERY)
         self._announcer.tell()
+
+    @property
+    def public_reason(self) -> str:
+        """The reason for anybody to read: a line of the model's log may hold a prompt."""
+        return self.reason.partition(QUOTE)[0]
 
     def document(self) -> dict[str, Any]:
         """Everything above as JSON values, for ``/pyworker/status``."""

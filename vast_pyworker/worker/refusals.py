@@ -24,7 +24,9 @@ def answer_of(refused: Refused) -> tuple[int, Headers, bytes]:
 
 def not_ready(readiness: Readiness) -> NotReady:
     """503: what the worker is doing instead, and when to come again."""
-    message = f"This worker is not ready ({readiness.state}): {readiness.reason.rstrip('.')}."
+    message = (
+        f"This worker is not ready ({readiness.state}): {readiness.public_reason.rstrip('.')}."
+    )
     retry_s = readiness.retry_after_s
     body = {
         "error": message,

@@ -24,6 +24,7 @@ from vast_pyworker.errors import ModelError
 from . import exits, life, process
 from .breaker import Breaker
 from .life import Life
+from .readiness import QUOTE
 
 log = logging.getLogger(__name__)
 
@@ -271,7 +272,7 @@ class Supervisor:
         returncode = None if self._child is None else self._child.poll()
         how = exits.how_it_ended(returncode, out_of_memory=starved)
         last = exits.last_lines(self._log_path, self.log_offset or 0, 1)
-        return f"The model server {how}" + (f", saying {last[0]!r}" if last else "")
+        return f"The model server {how}" + (f"{QUOTE}{last[0]!r}" if last else "")
 
 
 def model_folder(state_dir: str | Path, port: int) -> Path:

@@ -12,6 +12,7 @@ from worker_rig import LIMIT_S, Rig, rigged, worker_of
 
 from vast_pyworker.worker.probes import PROBE_PATHS, PROBES, probe_answer
 from vast_pyworker.worker.readiness import Readiness
+from vast_pyworker.worker.refusals import not_ready
 
 STATES: list[tuple[str, Callable[[Readiness], Any], dict[str, int]]] = [
     ("starting", lambda readiness: None, {"readyz": 503, "startupz": 503}),
@@ -89,3 +90,12 @@ def test_a_backends_route_wins_and_leaves_the_other_name() -> None:
 
 def _told(rig: Rig, path: str) -> Any:
     return rig.get(path, key=False).json
+
+
+def test_what_failed_is_not_told_to_everybody_for_it_may_quote_a_prompt() -> None:
+    readiness = Readiness()
+    readiness.assume_ready()
+    readiness.degraded("The model server was killed, saying 'prompt: my secret'")
+    assert "secret" not in readiness.public_reason
+    assert "secret" not in str(not_ready(readiness).body)
+    assert "secret" in readiness.document()["reason"]
