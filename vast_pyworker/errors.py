@@ -123,3 +123,116 @@ class NotStarted(PyworkerError):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class WishError(PyworkerError):
+    """``groups.toml`` is wrong. The message has a line for each fault: file, line, key, remedy."""
+
+
+class LedgerLocked(PyworkerError):
+    """Another controller writes this ledger; the message says which, where and since when."""
+
+
+class LedgerError(PyworkerError):
+    """The ledger cannot be written (disk full, gone): nothing may be rented or destroyed."""
+
+
+class QueryError(PyworkerError, ValueError):
+    """A query, an order or launch options cannot be read.
+
+    ``token`` is what was in the way and ``column`` where it stands, counted from 1; both are None
+    where the fault is not at one place.
+    """
+
+    def __init__(
+        self, message: str, *, token: str | None = None, column: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.token = token
+        self.column = column
+
+
+class ProviderError(PyworkerError):
+    """A place that rents said no, or could not be asked.
+
+    ``status`` is the HTTP status or None where there was no answer; ``code`` the provider's own
+    word for it ("" where it gave none); ``endpoint`` the call, as in ``PUT /asks/{id}/``.
+    """
+
+    def __init__(
+        self, message: str, *, status: int | None = None, code: str = "", endpoint: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.endpoint = endpoint
+
+
+class ProviderUnreachable(ProviderError):
+    """No usable answer after every try. Nothing is known, which is never the same as nothing."""
+
+
+class BadAnswer(ProviderError):
+    """An answer that cannot be read, or a list that could not be read to its end."""
+
+
+class AuthError(ProviderError):
+    """The key is wrong or revoked, or lacks the right to do this."""
+
+
+class SecondFactorNeeded(AuthError):
+    """The call needs a two-factor session."""
+
+
+class RateLimited(ProviderError):
+    """Still told to wait when the deadline came. ``retry_after_s`` is None where unsaid."""
+
+    retry_after_s: float | None = None
+
+
+class QuotaExceeded(RateLimited):
+    """A daily quota is spent. ``resets_at`` is Unix seconds, None where it was not said."""
+
+    resets_at: float | None = None
+
+
+class InvalidRequest(ProviderError):
+    """The arguments were refused; nothing was done."""
+
+
+class NoCredit(ProviderError):
+    """The account lacks credit; nothing was done."""
+
+
+class NotFound(ProviderError):
+    """There is no such thing, or no longer."""
+
+
+class OfferGone(NotFound):
+    """The offer was taken or withdrawn; nothing was created."""
+
+
+class ResourcesUnavailable(ProviderError):
+    """The machine is busy. The start is queued and may come, and be billed, hours later."""
+
+
+class EndpointRetired(ProviderError):
+    """The provider has withdrawn this call (410); its answer names the one to use."""
+
+
+class CreatedStopped(ProviderError):
+    """The instance ``instance_id`` exists but stands still; its disk is billed until destroyed."""
+
+    def __init__(self, message: str, instance_id: int, *, endpoint: str = "") -> None:
+        super().__init__(message, status=200, endpoint=endpoint)
+        self.instance_id = instance_id
+
+
+class OutcomeUnknown(ProviderError):
+    """It may have been done. ``label`` finds what was created; None where nothing is created."""
+
+    def __init__(
+        self, message: str, *, label: str | None, status: int | None = None, endpoint: str = ""
+    ) -> None:
+        super().__init__(message, status=status, endpoint=endpoint)
+        self.label = label

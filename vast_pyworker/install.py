@@ -86,14 +86,18 @@ def _step(action: str, rest: Sequence[str], environ: dict[str, str]) -> int:
 
 def _installed(wanted: Wanted) -> int:
     if ensure(wanted, _say):
-        _link(wanted)
+        link(wanted)
     return 0
 
 
-def _link(wanted: Wanted) -> None:
-    """Make the checkout importable in the environment, and ``vast-pyworker`` a command."""
-    site = next(wanted.venv.glob("lib/python3*/site-packages"))
-    (site / "vast_pyworker.pth").write_text(f"{ROOT}\n")
+def link(wanted: Wanted) -> None:
+    """Make the checkout importable in the environment, and ``vast-pyworker`` a command.
+
+    An environment that another checkout made its own stays that one's while it is there.
+    """
+    link = next(wanted.venv.glob("lib/python3*/site-packages")) / "vast_pyworker.pth"
+    if not (link.exists() and Path(link.read_text().strip(), "vast_pyworker").is_dir()):
+        link.write_text(f"{wanted.root}\n")
     command = wanted.venv / "bin" / "vast-pyworker"
     command.write_text(_COMMAND.format(python=wanted.python))
     command.chmod(0o755)

@@ -1,7 +1,7 @@
 """Sign and verify a route grant: RSASSA-PKCS1-v1_5 with SHA-256 over a small JSON text.
 
 What is here: the signed bytes of every form in use, pure functions on keys. What is not: fetching
-the key (``worker.pubkey``) and what a grant is allowed to do (``worker.auth``).
+the key (``worker.traffic.pubkey``) and what a grant is allowed to do (``worker.traffic.auth``).
 
     form   since                     signed fields
     url    1.1.0, January 2026       url

@@ -2,7 +2,7 @@
 
 What is here: reports and ends of requests, in today's shape and every older one, with all of the
 wire's own spelling (``num_requests_recieved`` and its like live here and nowhere else). What is
-not: sending (``worker.reporter``), grants (``signature``).
+not: sending (``worker.reports.reporter``), grants (``signature``).
 
 A field that is absent, null or NaN is unknown: it is left at the model's default, and ``stated``
 tells which fields a message really carried. Extra fields for our own controller are written only

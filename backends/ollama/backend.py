@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vast_pyworker.settings import Settings
 from vast_pyworker.worker import OpenAIBackend, Pattern, constant, forward, openai_routes
-from vast_pyworker.worker.spec import server_url_of
+from vast_pyworker.worker.contract.spec import server_url_of
 
 SERVER = Path(__file__).with_name("server.py")
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from vast_pyworker.settings import Settings
 from vast_pyworker.worker import OpenAIBackend, Pattern, openai_routes
 from vast_pyworker.worker.backend import HUB_PROGRESS, extra_arguments
-from vast_pyworker.worker.patterns import TORCH_FATAL
+from vast_pyworker.worker.modellog.patterns import TORCH_FATAL
 
 
 class Backend(OpenAIBackend):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from vast_pyworker.settings import Settings
 from vast_pyworker.worker import OpenAIBackend, Pattern, token_routes
 from vast_pyworker.worker.backend import HUB_PROGRESS, extra_arguments, has_program
-from vast_pyworker.worker.patterns import TORCH_FATAL
+from vast_pyworker.worker.modellog.patterns import TORCH_FATAL
 
 OUT_OF_MEMORY = r"OutOfMemoryError"
 

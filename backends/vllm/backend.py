@@ -14,7 +14,7 @@ from vast_pyworker.worker import (
     openai_routes,
 )
 from vast_pyworker.worker.backend import HUB_PROGRESS, extra_arguments, has_program
-from vast_pyworker.worker.patterns import TORCH_FATAL
+from vast_pyworker.worker.modellog.patterns import TORCH_FATAL
 
 AUDIO_TOKENS_PER_SECOND = 50  # Whisper turns 30 seconds into 1,500
 

@@ -21,7 +21,7 @@ from vast_pyworker import signature
 from vast_pyworker.errors import Invalid
 from vast_pyworker.worker import Relay, constant, forward, signed_payload, tokens
 from vast_pyworker.worker.app import WorkerApp, create_app
-from vast_pyworker.worker.grants import current_worker
+from vast_pyworker.worker.traffic.grants import current_worker
 
 CLOSED = "http://127.0.0.1:9"
 PLACES = 4

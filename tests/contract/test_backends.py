@@ -10,10 +10,10 @@ from flask.testing import FlaskClient
 
 from vast_pyworker.settings import MODEL_SERVER, Settings
 from vast_pyworker.worker.app import create_app
-from vast_pyworker.worker.checking import check_backend
+from vast_pyworker.worker.contract.checking import check_backend
+from vast_pyworker.worker.contract.loading import SHIPPED, construct, load_backend
+from vast_pyworker.worker.contract.trying import bare_worker
 from vast_pyworker.worker.fake_autoscaler import FakeAutoscaler
-from vast_pyworker.worker.loading import SHIPPED, construct, load_backend
-from vast_pyworker.worker.trying import bare_worker
 
 LEGACY = SHIPPED.parent / "tests" / "data" / "legacy_backends"
 DIRECTORIES = sorted(

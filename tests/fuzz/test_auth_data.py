@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from vast_pyworker import signature
 from vast_pyworker.errors import Refused
-from vast_pyworker.worker.auth import Gatekeeper
-from vast_pyworker.worker.envelope import GRANT_FIELDS, open_envelope
+from vast_pyworker.worker.traffic.auth import Gatekeeper
+from vast_pyworker.worker.traffic.envelope import GRANT_FIELDS, open_envelope
 
 URL = "https://1.2.3.4:40001"
 PRIVATE = signature.new_private_key()

@@ -10,8 +10,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vast_pyworker.worker.lines import LineSplitter
-from vast_pyworker.worker.tail import Tail
+from vast_pyworker.worker.modellog.lines import LineSplitter
+from vast_pyworker.worker.modellog.tail import Tail
 
 LIMIT = 24
 

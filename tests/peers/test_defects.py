@@ -19,9 +19,9 @@ from support import API_KEY, TOKEN, House, scene
 from worker_support import ROOT, free_port, running, wait_until
 
 from vast_pyworker.errors import Unauthorized
-from vast_pyworker.worker.admission import Gate
-from vast_pyworker.worker.auth import Gatekeeper
 from vast_pyworker.worker.fake_autoscaler import Fault
+from vast_pyworker.worker.traffic.admission import Gate
+from vast_pyworker.worker.traffic.auth import Gatekeeper
 
 
 def served(house: House) -> float:

@@ -13,11 +13,11 @@ from scenes import Life
 from support import scene
 
 from vast_pyworker.errors import BenchmarkFailed
-from vast_pyworker.worker.benchmark import Benchmark, BenchmarkSpec
-from vast_pyworker.worker.benchmark_cache import BenchmarkCache, Subject
+from vast_pyworker.worker.capacity.benchmark import Benchmark, BenchmarkSpec
+from vast_pyworker.worker.capacity.benchmark_cache import BenchmarkCache, Subject
+from vast_pyworker.worker.contract.loading import available, construct, load_backend
 from vast_pyworker.worker.fake_model import FakeModel
-from vast_pyworker.worker.loading import available, construct, load_backend
-from vast_pyworker.worker.patterns import Pattern, PatternTable
+from vast_pyworker.worker.modellog.patterns import Pattern, PatternTable
 
 
 def spec_for(model: FakeModel, concurrency: int = 1, **script: Any) -> BenchmarkSpec:

@@ -17,11 +17,11 @@ from support import BACKENDS, MODEL_PROCESS, House, furnished, scene
 from worker_support import ROOT, free_port, wait_until
 
 from vast_pyworker.settings import Settings
+from vast_pyworker.worker.capacity.remeasuring import Remeasuring
+from vast_pyworker.worker.contract.spec import spec_from
 from vast_pyworker.worker.fake_model import FakeModel
-from vast_pyworker.worker.probe import health_probe
-from vast_pyworker.worker.remeasuring import Remeasuring
-from vast_pyworker.worker.spec import spec_from
-from vast_pyworker.worker.supervisor import model_folder
+from vast_pyworker.worker.modelserver.probe import health_probe
+from vast_pyworker.worker.modelserver.supervisor import model_folder
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from worker_support import (
 from vast_pyworker.errors import NotStarted
 from vast_pyworker.worker import dev, start
 from vast_pyworker.worker.fake_autoscaler import FakeAutoscaler
-from vast_pyworker.worker.listening import Place, check_free
+from vast_pyworker.worker.starting.listening import Place, check_free
 
 
 def test_pain_10_two_worker_processes_are_refused_with_the_reason(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ import requests
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from vast_pyworker import signature as grants
-from vast_pyworker.worker import transport
-from vast_pyworker.worker.pubkey import PublicKey
+from vast_pyworker.worker.reports import transport
+from vast_pyworker.worker.traffic.pubkey import PublicKey
 
 from . import environment
 from .auth import verify_signature

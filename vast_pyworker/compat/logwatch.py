@@ -3,7 +3,8 @@
 A subclass sets ``loading_line`` (a regular expression) and overrides ``handle_line``, which calls
 ``model_loaded`` and ``send_model_update``. They tell the worker's own server (``/report_*``) and
 the autoscaler. Measured capacity is kept in ``perf_file`` for the configuration it was measured
-with, and for no other. What is not here: where lines come from (``worker.legacy_logwatch``).
+with, and for no other. What is not here: where lines come from
+(``worker.modellog.legacy_logwatch``).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from vast_pyworker.worker.loading import construct, folders, load_backend
+from vast_pyworker.worker.contract.loading import construct, folders, load_backend
 
 from . import environment
 

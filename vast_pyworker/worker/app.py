@@ -20,18 +20,18 @@ from vast_pyworker.errors import BackendError, Refused
 from vast_pyworker.model import Outcome
 
 from . import jsonlog
-from .accounting import WORKER_ERROR
 from .built_in import add_built_in_routes
-from .forwarding import Forward, ForwardRoutes
-from .grants import TICKET, WORKER
+from .contract.loading import Handler
 from .lean_flask import LeanFlask
-from .loading import Handler
-from .plain_answers import end_by_status, follow, status_of
-from .probes import PROBE_PATHS, PROBES, probe_answer
-from .refusals import answer_of
-from .relay import Relay
-from .request_ids import with_request_id
+from .reports.accounting import WORKER_ERROR
+from .reports.probes import PROBE_PATHS, PROBES, probe_answer
 from .state import EXTENSION, Worker
+from .traffic.forwarding import Forward, ForwardRoutes
+from .traffic.grants import TICKET, WORKER
+from .traffic.plain_answers import end_by_status, follow, status_of
+from .traffic.refusals import answer_of
+from .traffic.relay import Relay
+from .traffic.request_ids import with_request_id
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 
 from vast_pyworker.settings import Settings
 
-from .forwarding import Forward, forward
-from .patterns import Pattern
-from .spec import server_url_of
-from .token_work import Tokens
-from .work import Calculator
-from .workload import constant, tokens
+from .contract.spec import server_url_of
+from .modellog.patterns import Pattern
+from .traffic.forwarding import Forward, forward
+from .units.token_work import Tokens
+from .units.work import Calculator
+from .units.workload import constant, tokens
 
 FlaskDict = dict[str, dict[str, Forward]]
 

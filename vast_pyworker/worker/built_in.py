@@ -15,11 +15,11 @@ from flask import Flask, Response, jsonify, request
 from vast_pyworker import __version__
 from vast_pyworker.errors import Invalid
 
-from .grants import open_request
-from .metrics import CONTENT_TYPE
 from .openapi import build_openapi
-from .refusals import not_ready
+from .reports.metrics import CONTENT_TYPE
 from .state import Worker
+from .traffic.grants import open_request
+from .traffic.refusals import not_ready
 
 BUILT_IN_ROUTES = {
     "/pyworker/status": "State, reason, load, queues, capacity, GPU and host, as JSON.",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .fake_autoscaler import FakeAutoscaler
-from .watching import changes
+from .starting.watching import changes
 
 CONFIGURATION = "python:vast_pyworker.worker.gunicorn_conf"
 COMMAND = (sys.executable, "-m", "gunicorn", "-c", CONFIGURATION)

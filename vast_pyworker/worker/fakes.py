@@ -14,10 +14,10 @@ from typing import Any
 
 from vast_pyworker.errors import BenchmarkFailed
 
-from .benchmark import BenchmarkSpec
-from .jobs import Done, done
-from .patterns import Match, Pattern, PatternTable
-from .probe import ProbeResult, Verdict
+from .capacity.benchmark import BenchmarkSpec
+from .modellog.patterns import Match, Pattern, PatternTable
+from .modelserver.probe import ProbeResult, Verdict
+from .phases.jobs import Done, done
 
 OK = ProbeResult(Verdict.OK, "its health check says 200", 200)
 REFUSED = ProbeResult(Verdict.REFUSED, "nobody listens on its port")

@@ -13,8 +13,8 @@ from typing import Any
 from vast_pyworker.settings import Settings
 
 from .app import LAST_WORDS_S
-from .spec import state_folder
-from .supervisor import model_folder, stop_recorded
+from .contract.spec import state_folder
+from .modelserver.supervisor import model_folder, stop_recorded
 
 _settings = Settings.from_env(os.environ)
 

@@ -15,8 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from .patterns import Match, PatternTable
-from .tail import Tail
+from .modellog.patterns import Match, PatternTable
+from .modellog.tail import Tail
 
 BUDGET_S = 0.02
 
@@ -90,6 +90,6 @@ class LogWatch:
 
 
 if __name__ == "__main__":
-    from .logwatch_process import main
+    from .modellog.logwatch_process import main
 
     sys.exit(main(os.environ, sys.stdin.fileno()))

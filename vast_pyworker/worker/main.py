@@ -19,25 +19,25 @@ from vast_pyworker.engine import Origin
 from vast_pyworker.errors import PyworkerError
 from vast_pyworker.settings import Settings
 
-from . import transport
-from .accounting import Accounting
 from .app import WorkerApp, create_app
-from .auth import Gatekeeper
-from .cancelling import CancelHook
-from .gpu import GpuGauge
+from .contract.loading import Loaded, construct, folders, load_backend
+from .contract.spec import ModelSpec, spec_from
 from .gunicorn_log import configure, secrets_of
 from .jsonlog import Redaction
-from .loading import Loaded, construct, folders, load_backend
-from .model_life import lifecycle_of, queued_watch_of
 from .parts import Parts, reporter_of
-from .passage import Passage, cancel_within
-from .plain_http import PlainHttp
-from .pubkey import PublicKey
-from .readiness import Readiness
-from .session_callback import call_model
-from .sessions import Session, Sessions
-from .spec import ModelSpec, spec_from
+from .phases.model_life import lifecycle_of, queued_watch_of
+from .phases.readiness import Readiness
+from .reports import transport
+from .reports.accounting import Accounting
+from .reports.gpu import GpuGauge
 from .state import Worker, shared_gate, timeouts_of
+from .traffic.auth import Gatekeeper
+from .traffic.cancelling import CancelHook
+from .traffic.passage import Passage, cancel_within
+from .traffic.plain_http import PlainHttp
+from .traffic.pubkey import PublicKey
+from .traffic.session_callback import call_model
+from .traffic.sessions import Session, Sessions
 
 log = logging.getLogger(__name__)
 

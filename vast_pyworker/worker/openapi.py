@@ -17,8 +17,8 @@ import msgspec
 
 from vast_pyworker import __version__
 
-from .forwarding import Forward
-from .loading import Handler, Loaded
+from .contract.loading import Handler, Loaded
+from .traffic.forwarding import Forward
 
 BUILT_IN_GETS = frozenset(("status", "metrics", "openapi.json", "livez", "readyz", "startupz"))
 _SCHEMAS = "#/components/schemas/{name}"

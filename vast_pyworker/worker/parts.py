@@ -14,17 +14,17 @@ from dataclasses import asdict, dataclass, field
 from vast_pyworker import __version__
 from vast_pyworker.engine import Server
 
-from . import metrics, transport
-from .cancelling import CancelHook
-from .gpu import GpuGauge
-from .host import DiskGauge, HostGauge
-from .legacy_logwatch import LegacyLogWatch
-from .lifecycle import Lifecycle
-from .plain_http import PlainHttp
-from .pubkey import PublicKey
-from .reporter import Reporter
+from .modellog.legacy_logwatch import LegacyLogWatch
+from .phases.lifecycle import Lifecycle
+from .reports import metrics, transport
+from .reports.gpu import GpuGauge
+from .reports.host import DiskGauge, HostGauge
+from .reports.reporter import Reporter
+from .reports.statement import Gauges, Identity
 from .state import Worker
-from .statement import Gauges, Identity
+from .traffic.cancelling import CancelHook
+from .traffic.plain_http import PlainHttp
+from .traffic.pubkey import PublicKey
 
 log = logging.getLogger(__name__)
 

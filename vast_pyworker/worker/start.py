@@ -18,10 +18,10 @@ from pathlib import Path
 from vast_pyworker.errors import NotStarted, UnknownBackend
 from vast_pyworker.failure import Exit, guarded
 
-from . import certificate, listening, pidfile
-from .launching import Launch, launch, wait_until_it_answers
-from .loading import available, folders
-from .site import ROOT, Site, site_of, with_defaults
+from .contract.loading import available, folders
+from .starting import certificate, listening, pidfile
+from .starting.launching import Launch, launch, wait_until_it_answers
+from .starting.site import ROOT, Site, site_of, with_defaults
 
 STARTING = ("start", "foreground")
 CONFIGURATION = "python:vast_pyworker.worker.gunicorn_conf"

@@ -13,12 +13,12 @@ from typing import Any
 from vast_pyworker.engine import Origin, Timeouts
 from vast_pyworker.settings import Settings
 
-from .accounting import Accounting
-from .admission import Gate
-from .auth import Gatekeeper
-from .loading import Loaded
-from .readiness import Readiness
-from .sessions import Sessions
+from .contract.loading import Loaded
+from .phases.readiness import Readiness
+from .reports.accounting import Accounting
+from .traffic.admission import Gate
+from .traffic.auth import Gatekeeper
+from .traffic.sessions import Sessions
 
 EXTENSION = "pyworker"
 CONCURRENCY = 1024

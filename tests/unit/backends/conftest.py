@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from vast_pyworker.worker.loading import Loaded, construct, load_backend
+from vast_pyworker.worker.contract.loading import Loaded, construct, load_backend
 
 
 @pytest.fixture(scope="session")

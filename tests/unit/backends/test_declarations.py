@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from vast_pyworker.settings import Settings
-from vast_pyworker.worker.forwarding import Forward
-from vast_pyworker.worker.spec import spec_from
-from vast_pyworker.worker.workload import checked
+from vast_pyworker.worker.contract.spec import spec_from
+from vast_pyworker.worker.traffic.forwarding import Forward
+from vast_pyworker.worker.units.workload import checked
 
 MODEL_BACKENDS = ("llamacpp", "vllm", "sglang", "tgi", "tei", "ollama", "openai")
 OPENAI = {"v1/chat/completions", "v1/completions", "v1/responses", "v1/embeddings", "v1/models"}

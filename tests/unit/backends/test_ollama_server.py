@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from vast_pyworker.settings import Settings
-from vast_pyworker.worker.patterns import PatternTable
+from vast_pyworker.worker.modellog.patterns import PatternTable
 
 FAKE = Path(__file__).parents[2] / "data" / "fake_ollama.py"
 PATIENCE_S = 30.0

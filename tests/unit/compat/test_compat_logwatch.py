@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vast_pyworker.compat.logwatch import GenericLogWatch
-from vast_pyworker.worker.legacy_logwatch import LineHandler
+from vast_pyworker.worker.modellog.legacy_logwatch import LineHandler
 
 
 class Measured:

@@ -12,9 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from worker_rig import API_KEY, TOKEN, grant, worker_of
 
 from vast_pyworker import signature
-from vast_pyworker.worker import forward, metrics
+from vast_pyworker.worker import forward
 from vast_pyworker.worker.app import create_app
 from vast_pyworker.worker.built_in import BUILT_IN_ROUTES, REPORTS
+from vast_pyworker.worker.reports import metrics
 from vast_pyworker.worker.state import Worker
 
 FAR = {"REMOTE_ADDR": "203.0.113.9"}

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from vast_pyworker.worker import dev
-from vast_pyworker.worker.loading import SHIPPED
+from vast_pyworker.worker.contract.loading import SHIPPED
 
 LIMIT_S = 60.0
 SOURCE = """

@@ -113,7 +113,7 @@ def test_arguments_that_do_not_fit_break_nothing(configure: Configure) -> None:
 def test_text_for_people_is_indented_below_its_line(configure: Configure) -> None:
     stream = configure(fmt="text")
     token = jsonlog.request_id.set("req-1")
-    logging.getLogger("vast_pyworker.worker.reporter").warning("two\nlines")
+    logging.getLogger("vast_pyworker.worker.reports.reporter").warning("two\nlines")
     jsonlog.request_id.reset(token)
     at, _, rest = stream.getvalue().partition(" ")
     assert len(at) == len("12:30:01")

@@ -12,12 +12,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from vast_pyworker.settings import Settings
-from vast_pyworker.worker.legacy_logwatch import LegacyLogWatch, LineHandler
-from vast_pyworker.worker.log_reports import MEASURING, LogReporter, match_of, message_of
 from vast_pyworker.worker.logwatch import LogWatch
-from vast_pyworker.worker.logwatch_process import LogWatchProcess, poster, process_from
-from vast_pyworker.worker.patterns import Match, Pattern, PatternTable
-from vast_pyworker.worker.tail import Tail
+from vast_pyworker.worker.modellog.legacy_logwatch import LegacyLogWatch, LineHandler
+from vast_pyworker.worker.modellog.log_reports import MEASURING, LogReporter, match_of, message_of
+from vast_pyworker.worker.modellog.logwatch_process import LogWatchProcess, poster, process_from
+from vast_pyworker.worker.modellog.patterns import Match, Pattern, PatternTable
+from vast_pyworker.worker.modellog.tail import Tail
 
 SAFETY_S = 30.0
 PATTERNS = (

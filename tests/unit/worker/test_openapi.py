@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vast_pyworker.worker.loading import Loaded, load_backend
+from vast_pyworker.worker.contract.loading import Loaded, load_backend
 from vast_pyworker.worker.openapi import build_openapi, built_in_method
 
 SOURCE = '''

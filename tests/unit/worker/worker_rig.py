@@ -24,14 +24,14 @@ from vast_pyworker.engine import Origin
 from vast_pyworker.engine.fakes import Message, ScriptedServer, Wire, whole
 from vast_pyworker.engine.running import RunningServer
 from vast_pyworker.settings import Settings
-from vast_pyworker.worker.accounting import Accounting
 from vast_pyworker.worker.app import WorkerApp, create_app
-from vast_pyworker.worker.auth import Gatekeeper
-from vast_pyworker.worker.loading import Loaded
-from vast_pyworker.worker.passage import cancel_within
-from vast_pyworker.worker.readiness import Readiness
-from vast_pyworker.worker.sessions import Sessions
+from vast_pyworker.worker.contract.loading import Loaded
+from vast_pyworker.worker.phases.readiness import Readiness
+from vast_pyworker.worker.reports.accounting import Accounting
 from vast_pyworker.worker.state import Worker, shared_gate, timeouts_of
+from vast_pyworker.worker.traffic.auth import Gatekeeper
+from vast_pyworker.worker.traffic.passage import cancel_within
+from vast_pyworker.worker.traffic.sessions import Sessions
 
 URL = "http://127.0.0.1:3000"
 API_KEY = "an-api-key"

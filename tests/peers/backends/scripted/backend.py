@@ -3,7 +3,7 @@
 import time
 
 from vast_pyworker.worker import Pattern, Relay, constant, forward, tokens
-from vast_pyworker.worker.grants import signed_payload
+from vast_pyworker.worker.traffic.grants import signed_payload
 
 
 class Backend:

@@ -1,0 +1,1 @@
+"""A local marketplace that speaks the REST API of Vast.ai."""

@@ -1,0 +1,1 @@
+"""The HTTP side of the market: one blueprint for each family of calls."""

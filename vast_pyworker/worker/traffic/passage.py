@@ -1,0 +1,176 @@
+"""One request's way through the worker: booked, let in, relayed, settled; ended exactly once.
+
+The same for declared routes and for handlers that return a ``Relay``. Everything here runs on the
+engine's loop; ``fallback`` does the same in a thread where there is no engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from vast_pyworker.engine import Exchange, RelayEnd, RelayPlan
+from vast_pyworker.errors import Full, Gone, Refused
+from vast_pyworker.model import Outcome
+from vast_pyworker.worker.reports.accounting import CLIENT_ERROR, Ticket
+from vast_pyworker.worker.state import Worker
+from vast_pyworker.worker.units.work import Work
+
+from .admission import Gate
+from .refusals import answer_of, not_ready
+
+Payload = Mapping[str, Any]
+FINISHED = Outcome.FINISHED  # looked up once: an enum is slow at it
+
+
+def cancel_within(session_id: str, passages: Mapping[bytes, Passage]) -> None:
+    """Cancel the requests within a session that is closed; from any thread."""
+    for passage in tuple(passages.values()):
+        if passage.ticket.session == session_id:
+            passage.cancel_soon()
+
+
+class Passage:
+    """A request that is booked and checked, and then on its way to the model server and back.
+
+    ``payload`` is what ``work`` measures the answer by; ``body`` what the model server gets. Under
+    the engine ``begin`` starts it, once; elsewhere ``fallback`` carries it.
+    """
+
+    __slots__ = (
+        "_alarm",
+        "_exchange",
+        "_worker",
+        "body",
+        "gate",
+        "payload",
+        "plan",
+        "ticket",
+        "work",
+    )
+
+    _exchange: Exchange
+
+    def __init__(
+        self,
+        worker: Worker,
+        ticket: Ticket,
+        plan: RelayPlan,
+        gate: Gate,
+        work: Work,
+        payload: Payload,
+        body: bytes,
+    ) -> None:
+        self._worker = worker
+        self.ticket = ticket
+        self.plan = plan
+        self.gate = gate
+        self.work = work
+        self.payload = payload
+        self.body = body
+        self._alarm: asyncio.TimerHandle | None = None
+
+    def begin(self, exchange: Exchange) -> None:
+        """Go on, wait, or be turned down with an answer."""
+        worker = self._worker
+        self._exchange = exchange
+        if exchange.over:  # the client left while a handler ran
+            self.ticket.end(Outcome.CANCELLED)
+            return
+        if not worker.readiness.accepting:
+            self.turn_down(not_ready(worker.readiness))
+            return
+        worker.passages[exchange.request_id] = self
+        session = self.ticket.session
+        if session is not None and session not in worker.sessions:
+            self.turn_down(Gone("invalid session"))  # closed between the check and here
+            return
+        try:
+            goes_on = self.gate.enter(self)
+        except Full as exc:
+            self.turn_down(exc)
+            return
+        if goes_on:
+            self.ticket.started_at = self.ticket.entered_at
+            exchange.relay(self.plan, self.body, self)
+        else:
+            self._wait()
+
+    def _wait(self) -> None:
+        exchange = self._exchange
+        exchange.on_gone = self.left_queue
+        if self.gate.max_queue_time_s:
+            self._alarm = exchange.later(self.gate.max_queue_time_s, self.waited_too_long)
+
+    def granted(self) -> None:
+        """A place is free and taken for this request."""
+        self._silence_alarm()
+        self.ticket.start()
+        self._exchange.relay(self.plan, self.body, self)
+
+    def waited_too_long(self) -> None:
+        self._alarm = None
+        if self.gate.give_up(self):
+            self.turn_down(self.gate.full("No place became free in time; try another worker."))
+
+    def left_queue(self) -> None:
+        """The client left while the request was waiting."""
+        self._silence_alarm()
+        if self.gate.give_up(self):
+            self._end(Outcome.CANCELLED)
+
+    def turn_down(self, refused: Refused) -> None:
+        self._end(Outcome.REJECTED)
+        self._exchange.on_gone = None
+        self._exchange.respond(*answer_of(refused))
+
+    def cancel(self) -> None:
+        """Stop this request by somebody's wish: as if its client had left."""
+        self._exchange.cancel()
+
+    def cancel_soon(self) -> None:
+        """The same from any thread."""
+        self._exchange.call_soon(self.cancel)
+
+    def on_head(self, status: int) -> None:
+        self.ticket.first_byte()
+
+    def on_progress(self) -> None:
+        self.ticket.touch()
+
+    def on_end(self, end: RelayEnd) -> None:
+        outcome, status, tail, _, _ = end
+        if outcome is not FINISHED:
+            self.gate.leave(None)
+            self._end(outcome)
+            if outcome is Outcome.CANCELLED:
+                self._tell_cancelled()
+        elif status is None or status >= 400:
+            self.gate.leave(None)
+            self._end(outcome, None, CLIENT_ERROR)
+        elif status == 101:
+            self.gate.leave(None)  # how long a WebSocket was open tells nothing about a request
+            self._end(outcome)
+        else:
+            ticket, now = self.ticket, self._worker.accounting.now()
+            if not ticket.first_byte_at:
+                ticket.first_byte_at = now  # the answer came whole
+            self.gate.leave(now - ticket.started_at)
+            self._end(outcome, self.work.after(self.payload, tail) if tail else None)
+
+    def _end(self, outcome: Outcome, work: float | None = None, reason: str = "") -> None:
+        passages, request_id = self._worker.passages, self._exchange.request_id
+        if passages.get(request_id) is self:
+            del passages[request_id]
+        self.ticket.end(outcome, work=work, reason=reason)
+
+    def _tell_cancelled(self) -> None:
+        tell = self._worker.on_cancelled
+        if tell is not None:
+            tell(self._exchange.request_id.decode("latin-1"))
+
+    def _silence_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
