@@ -36,10 +36,10 @@ class Search:
         return self.keeps(row) and (not self.defaults or all(test(row) for test in kept))
 
     def answer(self, world: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """What of ``world`` is to be found, in its order, which is one without ties."""
+        """What of ``world`` is to be found; equals in an order stay as they are in ``world``."""
         found = [row for row in world if self.means(row)]
         for name in reversed(self.order.split(",")):
-            column = name.rstrip("-")
+            column = {"dph": "dph_total"}.get(name, name.rstrip("-"))
             found.sort(key=lambda row, c=column: row[c], reverse=name.endswith("-"))  # type: ignore[misc]
         return found[: self.limit]
 

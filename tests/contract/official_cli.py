@@ -45,8 +45,9 @@ class Cli:
 
     def __init__(self, home: Path, url: str, outside: Outside, key: str = "market") -> None:
         self._url = url
-        config, cache = home / ".config" / "vastai", home / ".cache" / "vastai"
-        for folder in (config, cache):
+        names = (".config", ".cache", ".local/state")
+        config, cache, state = (home / name / "vastai" for name in names)
+        for folder in (config, cache, state):  # two that start at once would both make them
             folder.mkdir(parents=True)
         (config / "vast_role").write_text("client")
         (cache / "gpu_names_cache.json").write_text('{"gpu_names": ["RTX 4090"]}')
@@ -61,7 +62,7 @@ class Cli:
         }
 
     def __call__(self, verb: str, *words: object) -> Said:
-        """``verb`` is split at its spaces, ``words`` are passed on as they are."""
+        """``verb`` is the command alone, ``words`` are whatever follows it."""
         command = [str(COMMAND), *verb.split(), "--url", self._url, *map(str, words)]
         done = subprocess.run(
             command,

@@ -94,8 +94,10 @@ class FaultBook:
             self._drawn.clear()
             self._written = 0
 
-    def replace(self, faults: Iterable[Fault]) -> None:
+    def replace(self, faults: Iterable[Fault], *, seed: object = None) -> None:
+        """These instead of those in force; they draw by ``seed`` where one is given."""
         self.clear()
+        self._seed = self._seed if seed is None else seed
         for fault in faults:
             self.add(fault)
 

@@ -225,7 +225,7 @@ class Transport:
         threshold_s = answers.threshold_s(outcome.body) if isinstance(outcome, Received) else None
         if threshold_s is not None:
             self.pacing.learn(endpoint, threshold_s)
-        if threshold_s is None or error.retry_after_s is not None:
+        if not threshold_s or error.retry_after_s is not None:
             self.pacing.postpone(endpoint, error.retry_after_s)
         log.info("Vast asks to wait %.1f s for %s.", self.pacing.wait_s(endpoint), endpoint)
 

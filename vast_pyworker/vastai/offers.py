@@ -11,6 +11,7 @@ from .http import Endpoint, Transport
 from .query import DEFAULTS, parse_order, parse_query
 from .reading import bad
 from .records import Offer
+from .regions import expand_regions
 
 SEARCH = Endpoint("POST", "/bundles/")
 Kind = Literal["on-demand", "bid", "interruptible", "reserved"]
@@ -42,11 +43,12 @@ class Offers:
     ) -> list[Offer]:
         """Those that match, best first. ``[]`` says that there are none, never that it failed.
 
-        ``query`` is text (``gpu_name=RTX_4090 dph<0.5``, see ``query.parse_query``) or the filters
-        themselves. ``defaults`` adds verified, rentable and not external for fields the query does
-        not speak of. ``usd_per_hour`` of the results is with ``disk_gb``. Without ``limit`` the
-        provider gives a small number that it does not document. Raises QueryError for a text that
-        cannot be read, BadAnswer for an answer without offers.
+        ``query`` is text (``gpu_name=RTX_4090 dph<0.5``, see ``query.parse_query``; also
+        ``geolocation=EU georegion=true``) or the filters themselves. ``defaults`` adds verified,
+        rentable and not external for fields the query does not speak of. ``usd_per_hour`` of the
+        results is with ``disk_gb``. Without ``limit`` the provider gives a small number that it
+        does not document. Raises QueryError for a text that cannot be read, BadAnswer for an
+        answer without offers.
         """
         body = search_body(query, order, kind, limit, disk_gb, defaults)
         answer = self._transport.call(SEARCH, json=body, effect="read")
@@ -75,7 +77,16 @@ def search_body(
     if isinstance(query, Mapping):
         filters = {**{field: dict(base[field]) for field in base}, **query}
     else:
-        filters = dict(parse_query(query, base))
+        filters = dict(parse_query(_with_countries(query), base))
     control: dict[str, Any] = {"order": parse_order(order), "type": _KINDS[kind]}
     control["allocated_storage"] = disk_gb
     return {**filters, **control} if limit is None else {**filters, **control, "limit": limit}
+
+
+def _with_countries(query: str | Sequence[str] | None) -> str | Sequence[str] | None:
+    """A text with ``georegion=true`` has its region's countries; ``chunked``, which would have
+    the rows rounded here, is left for the server to refuse."""
+    if not isinstance(query, str):
+        return query
+    expanded = expand_regions(query)
+    return expanded.query if expanded.georegion and not expanded.chunked else query

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 DEFAULT_INTERVAL_S = 2.0  # of an endpoint that is not in the table
 _LONGEST_S = 600.0  # what an answer may teach at most
+_SHORTEST_S = 0.1  # the least that is taken for an announced wait
 _GUESS_LONGEST_S = 10.0
 _EASE = 0.8  # how much of a guess is kept with each call that follows it
 
@@ -82,11 +83,15 @@ class Pacing:
             bucket.free_at = max(bucket.free_at, self._now() + bucket.stated_s)
 
     def postpone(self, key: str, wait_s: float | None) -> None:
-        """Refused, with this wait or without any word: later, and for a while more slowly."""
+        """Refused, with this wait or without any word: later, and for a while more slowly.
+
+        "Wait for 0 s" is no word: whoever believes it asks as fast as it is refused.
+        """
         with self._lock:
             bucket = self._bucket(key)
-            guess_s = max(bucket.interval_s * 2, 0.5) if wait_s is None else wait_s
-            pause_s = min(max(guess_s, 0.0), _LONGEST_S)
+            said_s = wait_s if wait_s is not None and wait_s >= _SHORTEST_S else None
+            guess_s = max(bucket.interval_s * 2, 0.5)
+            pause_s = min(guess_s if said_s is None else said_s, _LONGEST_S)
             bucket.interval_s = max(bucket.interval_s, min(pause_s, _GUESS_LONGEST_S))
             bucket.free_at = max(bucket.free_at, self._now() + pause_s)
 

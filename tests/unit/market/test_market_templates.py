@@ -33,6 +33,12 @@ def test_the_same_template_again_is_the_one_that_there_is(templates: Templates) 
     assert not is_new and again == first
 
 
+def test_a_disk_may_be_a_number_in_a_text(templates: Templates) -> None:
+    first, _ = templates.create(ANN, {**BODY, "recommended_disk_space": "20"}, 1.0)
+    again, is_new = templates.create(ANN, {**BODY, "recommended_disk_space": 20}, 2.0)
+    assert first["recommended_disk_space"] == 20.0 and again == first and not is_new
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -42,6 +48,7 @@ def test_the_same_template_again_is_the_one_that_there_is(templates: Templates) 
         ({**BODY, "env": {"A": "1"}}, "'env' cannot be dict"),
         ({**BODY, "recommended_disk_space": -1}, "cannot be negative"),
         ({**BODY, "recommended_disk_space": True}, "cannot be bool"),
+        ({**BODY, "recommended_disk_space": "much"}, "cannot be str"),
         ({**BODY, "private": "yes"}, "'private' cannot be str"),
         ({**BODY, "readme": "x" * 70_000}, "exceeds its max length"),
     ],

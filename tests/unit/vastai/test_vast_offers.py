@@ -52,6 +52,12 @@ def test_without_a_query_there_are_the_defaults_and_no_limit(
     assert vast.asked[0].body == {**DEFAULTS, **controls}
 
 
+def test_a_region_is_sent_as_its_countries(vast: FakeVast, client: VastClient) -> None:
+    client.offers.search("geolocation=NA georegion=true", defaults=False)
+    body = vast.asked[0].body
+    assert body["geolocation"] == {"in": ["CA", "US"]} and "georegion" not in body
+
+
 def test_a_default_can_be_taken_away(vast: FakeVast, client: VastClient) -> None:
     client.offers.search("verified=any")
     client.offers.search(defaults=False)
