@@ -1,7 +1,8 @@
 """First step of ``start_server.sh``: install what the backend needs, then become the start.
 
 Runs under any Python 3.10 or newer with nothing installed. The second step is
-``worker.start``, in the environment made here. ``scripts/install`` calls ``develop``.
+``worker.start``, in the environment made here. ``scripts/install`` calls ``develop``,
+``scripts/up`` calls ``show``.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from .errors import NotStarted
@@ -48,6 +50,12 @@ def develop() -> int:
     return guarded(lambda: _installed(wanted), os.environ, reports=False)
 
 
+def show(argv: Sequence[str]) -> int:
+    """Install what a controller and the backend named in ``argv`` need, and become ``up.main``."""
+    environ = dict(os.environ)
+    return guarded(lambda: _show(list(argv), environ), environ, reports=False)
+
+
 def venv_folder(environ: Mapping[str, str]) -> Path:
     """Where the packages go: PYWORKER_VENV, else ``.venv`` in the checkout."""
     return Path(environ.get("PYWORKER_VENV") or ROOT / ".venv").absolute()
@@ -81,6 +89,16 @@ def _step(action: str, rest: Sequence[str], environ: dict[str, str]) -> int:
     hold_signals()
     boot = str(Path(__file__).with_name("boot.py"))
     command = [str(wanted.python), boot, "vast_pyworker.worker.start:main", action, *rest]
+    os.execve(wanted.python, command, environ)
+
+
+def _show(argv: list[str], environ: dict[str, str]) -> int:
+    backend = next((each for each in argv if not each.startswith("-")), "")
+    wanted = wanted_for(backend, environ)
+    wanted = replace(wanted, files=(*wanted.files, ROOT / "requirements-controller.txt"))
+    _installed(wanted)
+    boot = str(Path(__file__).with_name("boot.py"))
+    command = [str(wanted.python), boot, "vast_pyworker.up.main:main", *argv]
     os.execve(wanted.python, command, environ)
 
 

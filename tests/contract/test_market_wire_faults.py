@@ -167,6 +167,7 @@ def test_an_empty_list_says_so_in_every_field(market: Site) -> None:
     answer = market.json("GET", "/api/v1/instances/")
     assert answer["instances"] == [] and answer["next_token"] is None
     assert (answer["instances_found"], answer["total_instances"]) == (0, 0)
+    assert answer["label_counts"] == {}
     market.fault("empty_list", "search")
     assert market.json("POST", "/api/v0/bundles/", {"limit": 3}) == {"offers": []}
 
@@ -197,6 +198,33 @@ def test_lists_other_than_instances_are_struck_too(market: Site) -> None:
     assert market.json("GET", "/api/v0/endptjobs/")["results"] == []
     market.fault("empty_list", "account_ssh")
     assert market.json("GET", "/api/v0/ssh/") == []
+
+
+def test_a_ledger_lacks_a_page_is_stale_or_empty(market: Site) -> None:
+    days = {"select_filters": '{"day": {"gte": 0, "lte": 1e10}}'}
+
+    def charges() -> Any:
+        page = market.json("GET", "/api/v0/charges/", params=days)
+        return len(page["results"]), page["count"], page["total"]
+
+    market.running()
+    assert charges() == (1, 1, 1)
+    market.fault("missing_page", "charges")
+    assert charges() == (0, 0, 1)
+    market.fault("empty_list", "charges")
+    assert charges() == (0, 0, 0)
+    market.running()
+    market.fault("stale_list", "charges", age_s=0)
+    assert charges() == (2, 2, 2)
+    market.fault("stale_list", "charges", age_s=1e9)
+    assert charges() == (1, 1, 1)
+
+
+def test_rows_that_are_no_list_of_what_is_there_are_left_alone(market: Site) -> None:
+    body = {"ids": [market.offer(num_gpus={"eq": 1})["id"]], "image": "i", "disk": 5}
+    for kind in ("stale_list", "missing_page", "empty_list"):
+        market.fault(kind, "bulk_create")
+    assert len(market.json("POST", "/api/v0/asks/bulk/", body)["results"]) == 1
 
 
 def test_refusals_are_not_tampered_with(market: Site) -> None:

@@ -1,8 +1,9 @@
 """Executes the commands of README's quick start, as they stand there, in a fresh copy.
 
 Blocks marked ``sh`` must run without a failure; in blocks marked ``console``, lines that begin with
-``$ `` are commands and what follows is what they print (``...`` stands for anything). The port is
-another one than 3000, so that a worker of whoever runs the tests is left alone.
+``$ `` are commands and what follows is what they print (``...`` stands for anything). Ports are
+others than a reader's, so that a worker of whoever runs the tests is left alone; what stays until
+it is interrupted is told to end by itself.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from start_support import ROOT, Terminal, copy_of_project, published
+from start_support import ROOT, Terminal, copy_of_project, free_port, published
 
 README = ROOT / "README.md"
 HEADING = "Quick start"
 RUNS_THIS = "scripts/test"  # executing it here would never end
+STAYS = "scripts/up"
 MODEL_BACKEND = "llamacpp"
 LIMIT_S = 300.0
 
@@ -93,5 +95,7 @@ def test_the_quick_start_of_the_readme_works(tmp_path: Path, terminal: Terminal)
 def spoken(command: Command, number: int, terminal: Terminal) -> str:
     """The command between two marks, on our port, reading nothing of what follows."""
     line = command.line.replace("3000", str(terminal.port))
+    if line.startswith(STAYS):
+        line += f" --seconds 1 --port {free_port()}"
     before, after = f"echo '<{number}>'", f"printf '\\n<%s ended with %s>\\n' {number} $?"
     return f"{before}\n{{ {line}\n}} </dev/null\n{after}"

@@ -11,6 +11,7 @@ from .lazy import Entry
 WORKER = "Worker"
 RENTING = "Renting at Vast.ai"
 SERVERLESS = "Serverless and account"
+CONTROLLER = "Controller"
 MARKET = "Trying without an account"
 
 COMMANDS = (
@@ -48,5 +49,54 @@ COMMANDS = (
         "balance:balance",
         "Credit, spending per hour, and how long it lasts.",
     ),
+    Entry("plan", CONTROLLER, "controlling:plan", "Print what would be done now, and its cost."),
+    Entry("controller", CONTROLLER, "controlling:controller", "Be the controller of groups.toml."),
+    Entry("import", CONTROLLER, "controlling:import_", "Turn a magister.toml into a groups.toml."),
+    Entry(
+        "status",
+        CONTROLLER,
+        "watching:status",
+        "Show every group of a controller: wanted, ready, load, cost.",
+    ),
+    Entry("ps", CONTROLLER, "watching:ps", "List the instances of a controller, or of one GROUP."),
+    Entry(
+        "scale",
+        CONTROLLER,
+        "commanding:scale",
+        "Hold a GROUP at N instances; auto gives it back to its policy.",
+    ),
+    Entry(
+        "drain",
+        CONTROLLER,
+        "commanding:drain",
+        "Give instances no new requests, then destroy them.",
+    ),
+    Entry(
+        "hold",
+        CONTROLLER,
+        "commanding:hold",
+        "Have nothing done to instances until they are released.",
+    ),
+    Entry("release", CONTROLLER, "commanding:release", "End the hold of instances."),
+    Entry(
+        "drop",
+        CONTROLLER,
+        "commanding:drop",
+        "Destroy instances now, and avoid their machines for a while.",
+    ),
+    Entry(
+        "spend",
+        CONTROLLER,
+        "watching:spend",
+        "Show what a controller has spent, against its limits.",
+    ),
+    Entry(
+        "why",
+        CONTROLLER,
+        "watching:why",
+        "Explain the last decision about a GROUP by what it was made from.",
+    ),
+    Entry("events", CONTROLLER, "watching:events", "Follow what a controller says, as it says it."),
+    Entry("keys", CONTROLLER, "commanding:keys", "Keys of a controller: list, create, revoke."),
     Entry("market", MARKET, "market:market", "Be a marketplace on this machine."),
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from vast_pyworker.errors import ProviderError, ProviderUnreachable, RateLimited
+from vast_pyworker.errors import BadAnswer, ProviderError, ProviderUnreachable, RateLimited
 from vast_pyworker.vastai.client import VastClient
 from vast_pyworker.vastai.many import Destroyed
 
@@ -60,7 +60,7 @@ def _destroyed(client: VastClient, ids: Sequence[int]) -> Destroyed:
         if not client.instances.destroy(number):
             click.echo(f"There was no instance {number} any more.", err=True)
     except ProviderError as exc:
-        unasked = isinstance(exc, ProviderUnreachable | RateLimited)
+        unasked = isinstance(exc, BadAnswer | ProviderUnreachable | RateLimited)
         where = {"unknown": (number,)} if unasked else {"left": (number,)}
         return Destroyed(gone=(), errors={number: exc}, **where)
     return Destroyed(gone=(number,))

@@ -18,6 +18,7 @@ from vast_pyworker.errors import (
 FAILED = 1  # a fault was found or met
 USAGE = 2  # the command line, a query or the environment is wrong; nothing was done
 PARTIAL = 3  # some of it was done; what is left is named
+OVER_LIMITS = 4  # a budget or a limit forbids it; nothing was done
 UNAVAILABLE = 5  # the provider cannot be reached, is broken or keeps saying "later"
 
 
@@ -29,6 +30,10 @@ class Partial(click.ClickException):
     exit_code = PARTIAL
 
 
+class OverLimits(click.ClickException):
+    exit_code = OVER_LIMITS
+
+
 class Unavailable(click.ClickException):
     exit_code = UNAVAILABLE
 
@@ -37,6 +42,7 @@ _BY_CODE = {
     FAILED: click.ClickException,
     USAGE: Refused,
     PARTIAL: Partial,
+    OVER_LIMITS: OverLimits,
     UNAVAILABLE: Unavailable,
 }
 

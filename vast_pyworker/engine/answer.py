@@ -56,14 +56,25 @@ def relayed_head(
 ) -> bytes:
     """The model server's head for the client: its headers kept, those of the hop replaced."""
     key = (request.minor, chunked, close)
-    block = answer.memo.get(key)
+    known, top = answer.latest
+    if known != key:
+        top = _top(answer, key)
+        answer.latest = (key, top)
+    if b"x-request-id" in answer.fields:
+        return top
+    return b"".join((top, request_id, b"\r\n\r\n"))
+
+
+def _top(answer: ResponseHead, key: tuple[int, bool, bool]) -> bytes:
+    """What goes to the client of ``answer``: all of it, or all but the request id that we gave."""
+    block: bytes | None = answer.memo.get(key)
     if block is None:
+        _, chunked, close = key
         block = answer.memo[key] = _relayed_block(answer, chunked=chunked, close=close)
     for name, value in answer.varying:
         block = b"".join((block, name, b": ", value, b"\r\n"))
-    if b"x-request-id" in answer.fields:
-        return bytes(block) + b"\r\n"
-    return b"".join((block, b"X-Request-ID: ", request_id, b"\r\n\r\n"))
+    own_id = b"x-request-id" in answer.fields
+    return block + (b"\r\n" if own_id else b"X-Request-ID: ")
 
 
 def _relayed_block(answer: ResponseHead, *, chunked: bool, close: bool) -> bytes:

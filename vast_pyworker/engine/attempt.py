@@ -123,18 +123,13 @@ class Attempt:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        if reusable and self._is_sent(connection):
+        # The model server may answer before it has taken all of the request.
+        if reusable and (len(self._request) <= _SENT_AT_ONCE or not connection.unsent):
             if self._paused:
                 connection.transport.resume_reading()
             connection.release()
         else:
             connection.drop()
-
-    def _is_sent(self, connection: UpstreamConnection) -> bool:
-        """Whether the model server has taken the request; one may be refused before its end."""
-        if len(self._request) <= _SENT_AT_ONCE:
-            return True
-        return not connection.transport.get_write_buffer_size()
 
     def _release_upstream(self) -> None:
         if self._dialling is not None:

@@ -20,6 +20,11 @@ LAST_CHUNK = b"0\r\n\r\n"
 _HEX = re.compile(rb"[0-9A-Fa-f]+\Z")
 _CHUNK_LINES = re.compile(rb"\r\n[0-9A-Fa-f]{1,15}\r\n")
 
+# How chunks begin, by the bytes of the whole chunk: streams repeat sizes, and servers their way of
+# spelling them, so that mostly a comparison tells that a chunk is whole and plain.
+_first_lines: dict[int, bytes] = {}
+_REMEMBERED_BYTES = 4096
+
 # What a decoder expects next.
 _SIZE, _PAYLOAD, _PAYLOAD_END, _TRAILER = range(4)
 
@@ -190,10 +195,9 @@ class ChunkedBody(Body):
 
     def feed(self, data: bytes) -> bytes:
         if self._at_boundary:
-            end = data.find(b"\r\n", 0, 18)
-            size = _plain_size(data[:end]) if end > 0 else -1
             # One whole chunk, as an event mostly comes; else perhaps several.
-            if size > 0 and end + size + 4 == len(data) and data.endswith(b"\r\n"):
+            line = _first_lines.get(len(data))
+            if line is not None and data[: len(line)] == line and data[-2:] == b"\r\n":
                 return data
             if self._whole(data):
                 return data
@@ -222,9 +226,12 @@ class ChunkedBody(Body):
             if not length:  # "00" is the last chunk too
                 self.ended = data[at:] == LAST_CHUNK
                 return self.ended
-            at = end + 4 + length
-            if at > size or data[at - 2 : at] != b"\r\n":
+            after = end + 4 + length
+            if after > size or data[after - 2 : after] != b"\r\n":
                 return False
+            if not at and after == size <= _REMEMBERED_BYTES:
+                _first_lines[size] = data[: end + 2]
+            at = after
         return True
 
 

@@ -50,7 +50,8 @@ class RequestHead:
     ``request_id`` None where no usable X-Request-ID was.
     ``keep_alive`` is False for HTTP/1.0. ``upgrade`` is ``websocket`` or None.
     Instances are shared between requests with equal heads: nobody changes them, but ``memo`` may
-    hold what callers derive from the head alone.
+    hold what callers derive from the headers that like requests have in common; ``latest`` is the
+    last thing derived from all of this one's, and what it was derived for.
     """
 
     __slots__ = (
@@ -60,6 +61,7 @@ class RequestHead:
         "fields",
         "headers",
         "keep_alive",
+        "latest",
         "length",
         "memo",
         "method",
@@ -87,6 +89,7 @@ class RequestHead:
         self.request_id = _request_id(self.fields)
         self.varying: tuple[Header, ...] = ()
         self.memo: dict[object, Any] = {}
+        self.latest: tuple[object, bytes] = (None, b"")
 
     def varied(self, varying: tuple[Header, ...]) -> RequestHead | None:
         """A copy with these headers more; None where they change what the head means.
@@ -108,6 +111,7 @@ class RequestHead:
         copy.request_id = _request_id(fields)
         copy.varying = varying
         copy.memo = self.memo
+        copy.latest = (None, b"")
         return copy
 
     def _upgrade(self) -> bytes | None:

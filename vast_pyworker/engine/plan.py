@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 import ssl
-from typing import NamedTuple, Protocol
+from typing import Protocol
 from urllib.parse import quote, urlsplit
+
+import msgspec
 
 from vast_pyworker.errors import BackendError, SettingError
 from vast_pyworker.model import Outcome
@@ -68,7 +70,7 @@ class Origin:
         return self.url
 
 
-class RelayEnd(NamedTuple):
+class RelayEnd(msgspec.Struct, frozen=True):
     """How a relayed request ended.
 
     ``status`` is the model server's, None where it gave none; ``tail`` the last bytes of its
@@ -145,21 +147,31 @@ class RelayPlan:
 
     def render(self, head: RequestHead, body: bytes, request_id: bytes) -> bytes:
         """The request as it goes to the model server."""
-        prefix = head.memo.get(self)
-        if prefix is None:
+        known, prefix = head.latest
+        if known is not self:
             prefix = self._prefix(head)
-            if self.shared:
-                head.memo[self] = prefix
-        for name, value in head.varying:
-            if name.lower() not in self._set:
-                prefix = b"".join((prefix, name, b": ", value, b"\r\n"))
         if not body and self.method in ("GET", "HEAD", "OPTIONS", "DELETE"):
-            return b"".join((prefix, b"X-Request-ID: ", request_id, b"\r\n\r\n"))
+            return b"".join((prefix, request_id, b"\r\n\r\n"))
         length = b"\r\nContent-Length: %d\r\n\r\n" % len(body)
-        return b"".join((prefix, b"X-Request-ID: ", request_id, length, body))
+        return b"".join((prefix, request_id, length, body))
 
     def _prefix(self, head: RequestHead) -> bytes:
-        """What requests with this head have in common, but for the headers that vary."""
+        """What requests with this very head have in common: all up to their id."""
+        block: bytes | None = head.memo.get(self)
+        if block is None:
+            block = self._block(head)
+            if self.shared:
+                head.memo[self] = block
+        for name, value in head.varying:
+            if name.lower() not in self._set:
+                block = b"".join((block, name, b": ", value, b"\r\n"))
+        prefix = block + b"X-Request-ID: "
+        if self.shared:
+            head.latest = (self, prefix)
+        return prefix
+
+    def _block(self, head: RequestHead) -> bytes:
+        """What requests with a head like this have in common, but for the headers that vary."""
         target = with_query(self.origin.prefix + self.target, head.query)
         lines = [
             f"{self.method} {target} HTTP/1.1".encode("latin-1"),

@@ -37,6 +37,8 @@ class ResponseHead:
     """A checked response head. ``content_length`` is None and ``chunked`` False: ends by close.
 
     ``whole`` is the length of a body after which the connection stays open, -1 for any other.
+    ``memo`` may hold what callers derive from the headers that like answers have in common;
+    ``latest`` is the last thing derived from all of this one's, and what it was derived for.
     """
 
     __slots__ = (
@@ -45,6 +47,7 @@ class ResponseHead:
         "fields",
         "headers",
         "keep_alive",
+        "latest",
         "memo",
         "minor",
         "status",
@@ -64,6 +67,7 @@ class ResponseHead:
         self.whole = _whole_length(self)
         self.varying: tuple[Header, ...] = ()
         self.memo: dict[object, Any] = {}
+        self.latest: tuple[object, bytes] = (None, b"")
 
     def varied(self, varying: tuple[Header, ...]) -> ResponseHead | None:
         """A copy with these headers more; None where they change what the head means.
@@ -82,6 +86,7 @@ class ResponseHead:
         copy.whole = _whole_length(copy)
         copy.varying = varying
         copy.memo = self.memo
+        copy.latest = (None, b"")
         return copy
 
 

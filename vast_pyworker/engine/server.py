@@ -74,8 +74,8 @@ class Server:
         self.access_log = access_log
         self._pools: dict[Origin, Pool] = {}
         self._listeners: list[asyncio.AbstractServer] = []
-        self._boot = os.urandom(4).hex().encode()
-        self._numbers = itertools.count(1)
+        id_form = os.urandom(4).hex().encode() + b"-%x"
+        self._request_ids = map(id_form.__mod__, itertools.count(1))
         self._sweep = loop.call_soon(self._tick)
         self._date_at = 0
 
@@ -110,7 +110,7 @@ class Server:
         return pool
 
     def new_request_id(self) -> bytes:
-        return b"%b-%x" % (self._boot, next(self._numbers))
+        return next(self._request_ids)
 
     def opened(self, connection: ClientConnection) -> None:
         self.connections.add(connection)

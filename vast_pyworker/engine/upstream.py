@@ -46,14 +46,20 @@ class UpstreamConnection(asyncio.Protocol):
         self.head_bytes = NO_HEAD  # of the answer before, for the next is likely to have the same
         self.head: ResponseHead | None = None
 
+    @property
+    def unsent(self) -> int:
+        """Bytes of the request that the model server has not taken yet."""
+        return self.transport.get_write_buffer_size()
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
-        if self.carried is None:
-            self.transport.abort()  # an answer to nothing: the framing cannot be trusted any more
+        carried = self.carried
+        if carried is not None:
+            carried.feed(data)
         else:
-            self.carried.feed(data)
+            self.transport.abort()  # an answer to nothing: the framing cannot be trusted any more
 
     def connection_lost(self, exc: Exception | None) -> None:
         carried, self.carried = self.carried, None

@@ -27,8 +27,13 @@ LIST_CALLS = frozenset(
         "ssh_list",
         "account_ssh",
         "apikeys",
+        "charges",
+        "invoices",
+        "price_increases",
     ]
 )
+_TOTALS: dict[str, Any] = {"total_instances": 0, "total": 0, "label_counts": {}}
+_NOTHING: dict[str, Any] = {**_TOTALS, "count": 0, "next_token": None}
 _ANSWERS_KEPT = 8
 _MOST_BYTES = 16 * 1024 * 1024
 
@@ -65,10 +70,10 @@ class RowFaults:
         """The answer with the faults of ``drawn`` done to it, unless it is a refusal or no JSON."""
         if response.status_code != 200 or response.content_type != shapes.JSON:
             return response
-        if asked.call in LIST_CALLS:
+        if asked.call in LIST_CALLS and is_list(response):
             self._remember(asked, response)
-        if drawn and is_list(response):
-            response = self._list_faults(drawn, asked, response, again)
+            if drawn:
+                response = self._list_faults(drawn, asked, response, again)
         if (fault := drawn.get("null_fields")) is not None:
             body = json.loads(response.get_data())
             self._null(body, fault.params)
@@ -171,8 +176,7 @@ def _with_rows(body: Any, rows: list[Any]) -> Any:
     made = {**body, name: rows}
     made.update({count: len(rows) for count, of in _COUNTS.items() if count in body and of == name})
     if not rows:
-        made.update({key: None for key in ("next_token",) if key in body})
-        made.update({key: 0 for key in ("total_instances", "count") if key in body})
+        made.update({key: nothing for key, nothing in _NOTHING.items() if key in body})
     return made
 
 
@@ -195,5 +199,6 @@ def _next_page(response: Response, again: Again) -> Response:
     if isinstance(token, str):
         return again(after_token=token)
     left = _with_rows(body, [])
-    total = body.get("total_instances") if isinstance(body, dict) else None
-    return shapes.answer({**left, "total_instances": total} if total is not None else left)
+    if isinstance(body, dict):
+        left |= {key: body[key] for key in _TOTALS if key in body}
+    return shapes.answer(left)

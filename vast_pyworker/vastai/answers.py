@@ -35,6 +35,7 @@ from vast_pyworker.errors import (
 from . import values
 
 _SHOWN = 300
+_BEGINNINGS = ("{", "[", '"')  # of JSON; what begins so and cannot be read has broken off
 _THRESHOLD = re.compile(r"threshold\s*[=:]\s*([0-9]+(?:\.[0-9]+)?)")
 _TOO_MANY = ("rate_limit_exceeded", "httptoomanyrequests", "too_many_requests")
 # A first match decides. Each row: the error, codes that mean it, words in lower case that do.
@@ -141,8 +142,9 @@ def words_of(headers: Mapping[str, str], body: bytes) -> Words:
     try:
         content = read_json(body)
     except ValueError:
-        page = raw.startswith("<") or "html" in (headers.get("Content-Type") or "").lower()
-        return Words("", _one_line(raw), None, bool(raw) and not page)
+        page = "html" in (headers.get("Content-Type") or "").lower()
+        broken = raw[:1] in ("<", *_BEGINNINGS)
+        return Words("", _one_line(raw), None, bool(raw) and not page and not broken)
     if isinstance(content, list):
         content = next((each for each in content if isinstance(each, dict)), {"msg": raw})
     if not isinstance(content, dict):
@@ -150,6 +152,18 @@ def words_of(headers: Mapping[str, str], body: bytes) -> Words:
     text = _first_text(content, ("msg", "message", "detail", "error_msg", "error"))
     code = content.get("error")
     return Words(code if isinstance(code, str) else "", text, content, bool(text))
+
+
+def broke_off(body: bytes) -> bool:
+    """Whether it is nothing, or JSON as far as it goes: asking again may give the rest."""
+    raw = body.decode("utf-8", "replace").strip()
+    if raw and raw[:1] not in _BEGINNINGS:
+        return False
+    try:
+        read_json(body)
+    except ValueError:
+        return True
+    return False
 
 
 def threshold_s(body: bytes) -> float | None:

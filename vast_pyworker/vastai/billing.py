@@ -43,10 +43,19 @@ def _every_page(
         after = {"after_token": tokens[-1]} if tokens else {}
         page = transport.call(endpoint, query={**query, "limit": PAGE, **after})
         found += rows_of(page, "results", endpoint)
-        token = values.text(values.mapping(page).get("next_token"))
+        told = values.mapping(page)
+        token = values.text(told.get("next_token"))
         if not token:
+            _check_counted(told, len(found), endpoint)
             return found
         if token in tokens:
             break
         tokens.append(token)
     raise bad(endpoint, "no end of its pages")
+
+
+def _check_counted(last: Mapping[str, Any], found: int, endpoint: Endpoint) -> None:
+    """A ledger that lacks a page, or has one twice, is worse than none."""
+    total = values.whole(last.get("total"))
+    if total is not None and total != found:
+        raise bad(endpoint, f"{found} rows where it counts {total}")

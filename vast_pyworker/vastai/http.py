@@ -223,7 +223,7 @@ class Transport:
 
     def _learn(self, endpoint: str, error: RateLimited, outcome: Received | Failed) -> None:
         threshold_s = answers.threshold_s(outcome.body) if isinstance(outcome, Received) else None
-        if threshold_s is not None:
+        if threshold_s:  # "0" after a refusal is no word
             self.pacing.learn(endpoint, threshold_s)
         if not threshold_s or error.retry_after_s is not None:
             self.pacing.postpone(endpoint, error.retry_after_s)
@@ -259,8 +259,9 @@ def _worth_another_try(call: _Call, outcome: Received | Failed, error: ProviderE
     """``once`` gets here only where nothing was sent."""
     if isinstance(outcome, Failed) or call.effect == "once":
         return True
-    if isinstance(error, BadAnswer):
-        return outcome.status < 300  # a text that broke off, say
+    if isinstance(error, BadAnswer):  # a text that broke off, say; a redirect stays one
+        status = outcome.status
+        return status < 300 or (status >= 400 and answers.broke_off(outcome.body))
     return outcome.status in _PASSING
 
 

@@ -77,7 +77,8 @@ class Instances:
 
         Raises OfferGone, InvalidRequest, NoCredit, AuthError, RateLimited, ProviderUnreachable
         (nothing was created); CreatedStopped(.instance_id), which exists and is billed; and
-        OutcomeUnknown(.label): look it up with ``settle`` before trying again.
+        OutcomeUnknown(.label): look it up with ``settle`` before trying again. What something in
+        between delivers twice may exist twice, which no answer tells: ``find(label)`` does.
         """
         body, where = request.body(), args(_CREATE, offer_id)
         try:

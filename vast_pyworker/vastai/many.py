@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from vast_pyworker.errors import NotFound, ProviderError, ProviderUnreachable, RateLimited
+from vast_pyworker.errors import (
+    BadAnswer,
+    NotFound,
+    ProviderError,
+    ProviderUnreachable,
+    RateLimited,
+)
 
 from .http import Endpoint, Transport
 from .listing import read_all
@@ -19,14 +25,16 @@ DESTROY_MANY = Endpoint("DELETE", "/instances/")
 SET_STATES = Endpoint("PUT", "/instances/")
 _LOOKS = 3
 _BETWEEN_LOOKS_S = 2.0
+# After these it is open whether it was destroyed, or could not be asked.
+_UNSURE = (BadAnswer, ProviderUnreachable, RateLimited)
 
 
 @dataclass(frozen=True)
 class Destroyed:
     """Every id is in exactly one of the three.
 
-    ``gone``: certainly; ``left``: certainly not; ``unknown``: could not be asked. ``errors`` says
-    why for those that are not gone.
+    ``gone``: certainly; ``left``: certainly not; ``unknown``: either may be. ``errors`` says why
+    for those that are not gone.
     """
 
     gone: tuple[int, ...]
@@ -58,14 +66,29 @@ def set_states(transport: Transport, state: str, ids: Iterable[int]) -> Told:
 def destroy_many(
     transport: Transport, ids: Iterable[int], destroy: Callable[[int], object]
 ) -> Destroyed:
-    """``destroy`` is for one, and raises where it could not."""
+    """``destroy`` is for one, and raises where it could not.
+
+    It is tried for what the list still shows and for what a bulk call was refused for, whatever
+    the list shows of that. "left" needs both: it was listed, and then its destruction was refused.
+    """
     wanted = list(dict.fromkeys(ids))
     refused = _destroy_chunks(transport, wanted)
+    accepted = [each for each in wanted if each not in refused]
+    errors: dict[int, ProviderError] = {}
+    listed: set[int] = set()
     try:
-        listed = _still_listed(transport, [each for each in wanted if each not in refused])
+        listed = _still_listed(transport, wanted, accepted)
     except ProviderError as error:
-        return Destroyed((), (), tuple(wanted), {each: refused.get(each, error) for each in wanted})
-    return _one_by_one(wanted, [*listed, *refused], destroy)
+        errors = dict.fromkeys(accepted, error)
+    todo = [each for each in wanted if each in refused or (each in listed and each not in errors)]
+    errors |= _one_by_one(todo, destroy)
+    sure = {each for each in listed if not isinstance(errors.get(each), _UNSURE)}
+    return Destroyed(
+        gone=tuple(each for each in wanted if each not in errors),
+        left=tuple(each for each in wanted if each in errors and each in sure),
+        unknown=tuple(each for each in wanted if each in errors and each not in sure),
+        errors=errors,
+    )
 
 
 def chunks(ids: Sequence[int], size: int = CHUNK) -> Iterator[list[int]]:
@@ -85,29 +108,24 @@ def _destroy_chunks(transport: Transport, ids: Sequence[int]) -> dict[int, Provi
     return refused
 
 
-def _still_listed(transport: Transport, ids: Sequence[int]) -> list[int]:
-    """Which are in the list also after a few looks: it may lag behind."""
-    left = list(ids)
-    for look in range(_LOOKS if left else 0):
+def _still_listed(transport: Transport, wanted: Sequence[int], accepted: Sequence[int]) -> set[int]:
+    """Which are in the list, of the accepted ones also after a few looks: it may lag behind."""
+    there: set[int] = set()
+    for look in range(_LOOKS if wanted else 0):
         if look:
             transport.sleep(_BETWEEN_LOOKS_S)
         there = {each.id for each in read_all(transport)}
-        left = [each for each in left if each in there]
-        if not left:
+        if not there.intersection(accepted):
             break
-    return left
+    return there.intersection(wanted)
 
 
-def _one_by_one(
-    wanted: Sequence[int], todo: Iterable[int], destroy: Callable[[int], object]
-) -> Destroyed:
+def _one_by_one(ids: Iterable[int], destroy: Callable[[int], object]) -> dict[int, ProviderError]:
+    """Why those that could not be destroyed were not."""
     errors: dict[int, ProviderError] = {}
-    for each in todo:
+    for each in ids:
         try:
             destroy(each)
         except ProviderError as error:
             errors[each] = error
-    unasked = (ProviderUnreachable, RateLimited)
-    unknown = tuple(each for each, error in errors.items() if isinstance(error, unasked))
-    left = tuple(each for each in errors if each not in unknown)
-    return Destroyed(tuple(each for each in wanted if each not in errors), left, unknown, errors)
+    return errors

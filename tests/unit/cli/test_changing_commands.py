@@ -133,6 +133,11 @@ class TestDestroy:
         assert json.loads(result.stdout)["left"] == [8]
         assert "not destroyed, and billed: 8" in result.stderr.lower()
 
+    def test_an_answer_that_cannot_be_read_is_not_called_left(self, vast, ask):
+        vast.on("DELETE *", Told(b"<html>", 200))
+        result = ask("destroy", "7", "-y", "--json", "--timeout", "0.01")
+        assert json.loads(result.stdout)["unknown"] == [7]
+
     def test_what_nobody_can_tell_is_not_called_destroyed(self, vast, ask):
         vast.on("DELETE *", Told({}, 503))
         vast.on("GET *", Told({}, 503))

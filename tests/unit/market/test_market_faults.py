@@ -104,6 +104,18 @@ def test_answer_faults_and_world_faults_are_drawn_apart() -> None:
     assert [fault.kind for fault in book.draw("list", world=True)] == ["exited"]
 
 
+def test_faults_that_replace_others_may_draw_by_a_seed_of_their_own() -> None:
+    book, fault, calls = FaultBook(1), Fault("latency", probability=0.5), ["list"] * 40
+
+    def drawn(seed: object) -> list[int]:
+        book.replace([fault], seed=seed)
+        return draws(book, calls)
+
+    assert drawn("a") == drawn("a") == draws(FaultBook("a", [fault]), calls)
+    assert drawn("a") != drawn("b")
+    assert drawn("b") == drawn(None)
+
+
 def test_chance_comes_from_the_seed_and_from_nothing_else() -> None:
     calls = ["list"] * 200
 

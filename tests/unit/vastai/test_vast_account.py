@@ -122,6 +122,13 @@ def test_charges_are_read_to_the_last_page(vast, client):
     assert two.query["after_token"] == "t"
 
 
+@pytest.mark.parametrize("rows", [[], [{"id": 1}, {"id": 1}]])
+def test_a_ledger_that_lacks_a_row_or_has_one_twice_is_an_error(rows, vast, client):
+    vast.on("GET /api/v0/charges/", {"success": True, "results": rows, "total": 1})
+    with pytest.raises(BadAnswer, match=f"{len(rows)} rows where it counts 1"):
+        client.account.charges(100, 200)
+
+
 def test_invoices_are_of_the_newer_api(vast, client):
     vast.on("GET /api/v1/invoices/", {"success": True, "count": 0, "results": []})
     assert client.account.invoices(100, 200) == []

@@ -79,6 +79,8 @@ def fault(status: int, body: Any, endpoint: str = ASKS, **headers: str) -> Any:
         (400, [], "InvalidRequest"),
         (200, b"", "BadAnswer"),
         (200, b"<html>Please log in</html>", "BadAnswer"),
+        (404, b'{"success":false,"error":"no_such_inst', "BadAnswer"),
+        (400, b'[{"msg": "x"', "BadAnswer"),
         (200, b'{"success": tr', "BadAnswer"),
         (200, b"[" * 100_000, "BadAnswer"),
     ],

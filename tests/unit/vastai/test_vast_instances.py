@@ -210,6 +210,36 @@ def test_without_a_list_nothing_is_certain(vast: FakeVast, client: VastClient) -
     assert (result.gone, result.unknown) == ((), (1, 2))
 
 
+def test_what_was_refused_is_tried_one_by_one_also_without_a_list(
+    vast: FakeVast, client: VastClient
+) -> None:
+    fleet = Fleet(vast, range(1, 4))
+    vast.on("DELETE /api/v0/instances/", Told({"msg": "invalid request format"}, 400))
+    vast.on(LIST, Told({}, 500))
+    assert client.instances.destroy_many([1, 2]).gone == (1, 2)
+    assert fleet.ids == {3}
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_left_is_what_was_seen_and_then_refused(
+    vast: FakeVast, client: VastClient, listed: bool
+) -> None:
+    vast.on("DELETE *", Told({"success": False, "msg": "Later."}))
+    vast.on(LIST, page([row(1)] if listed else []))
+    result = client.instances.destroy_many([1])
+    assert (result.left, result.unknown) == (((1,), ()) if listed else ((), (1,)))
+    assert result.gone == ()
+
+
+def test_an_answer_that_cannot_be_read_leaves_open_what_is_left(
+    vast: FakeVast, client: VastClient
+) -> None:
+    Fleet(vast, range(1, 3), stubborn={1})
+    vast.on("DELETE /api/v0/instances/1/", Told(b"<html>", 200))
+    result = client.instances.destroy_many([1, 2])
+    assert (result.gone, result.left, result.unknown) == ((2,), (), (1,))
+
+
 def test_a_list_that_lags_behind_is_looked_at_again(vast: FakeVast, client: VastClient) -> None:
     Fleet(vast, range(1, 3))
     vast.on(LIST, page([row(1), row(2)]), page([]))

@@ -61,6 +61,19 @@ def test_a_refusal_with_a_wait_is_waited_out_and_slows_the_calls_that_follow() -
     assert 1.0 < (pacing.wait("x", 2000) or 0) <= 5.0
 
 
+@pytest.mark.parametrize("wait_s", [0.0, 0.001])
+def test_a_refusal_that_says_to_wait_for_nothing_is_not_asked_again_at_once(
+    wait_s: float,
+) -> None:
+    clock = Clock()
+    pacing = Pacing.off(clock.now, clock.sleep)
+    waits = []
+    for _ in range(4):
+        pacing.postpone("x", wait_s)
+        waits.append(pacing.wait("x", 2000) or 0.0)
+    assert waits[0] == pytest.approx(0.5) and waits == sorted(waits)
+
+
 def test_what_was_guessed_is_forgotten_with_calls_that_pass() -> None:
     clock = Clock()
     pacing = paced(clock, x=1.0)

@@ -250,6 +250,25 @@ def test_a_threshold_once_stated_is_kept_to_without_being_told_again(
     assert clock.waited == pytest.approx(13.5)
 
 
+def test_too_many_with_no_wait_at_all_ends_at_the_deadline(build: Build, clock: Clock) -> None:
+    refusal = http(429, b"API requests too frequent: threshold=0.0", "Retry-After: 0")
+    with WireServer(refusal) as server, pytest.raises(RateLimited):
+        build(server.url).call(READ, {"id": 1})
+    assert len(server.requests) < 100
+
+
+@pytest.mark.parametrize("broken", [b'{"success":false,"err', b""])
+def test_a_refusal_that_broke_off_is_asked_for_again(build: Build, broken: bytes) -> None:
+    with WireServer(http(404, broken), OK) as server:
+        assert build(server.url).call(READ, {"id": 1})
+
+
+def test_a_page_of_a_proxy_is_not_asked_for_again(build: Build) -> None:
+    with WireServer(http(404, b"<html>Not found</html>")) as server, pytest.raises(BadAnswer):
+        build(server.url).call(READ, {"id": 1})
+    assert len(server.requests) == 1
+
+
 def test_too_many_until_the_deadline_says_how_long_it_would_take(
     build: Build, clock: Clock
 ) -> None:

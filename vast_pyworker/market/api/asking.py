@@ -75,15 +75,23 @@ def identity_of(request: Request) -> str:
     return "|".join(who)
 
 
+def bytes_of(request: Request) -> bytes:
+    """What was sent; MarketRefusal(413) where it is too long, whether that was announced or not."""
+    if (request.content_length or 0) > BODY_LIMIT_BYTES:
+        raise shapes.too_large(BODY_LIMIT_BYTES)
+    raw = request.get_data(cache=True)
+    if len(raw) > BODY_LIMIT_BYTES:
+        raise shapes.too_large(BODY_LIMIT_BYTES)
+    return raw
+
+
 def body_of(request: Request, bad: Callable[[], MarketRefusal] = bad_body) -> dict[str, Any]:
     """The JSON object that was sent, {} for nothing.
 
     Raises what ``bad`` makes, or MarketRefusal(413). What comes with a GET is read where it can be,
     since the official client sends such.
     """
-    if (request.content_length or 0) > BODY_LIMIT_BYTES:
-        raise shapes.too_large(BODY_LIMIT_BYTES)
-    raw = request.get_data(cache=True)
+    raw = bytes_of(request)
     if not raw.strip():
         return {}
     try:

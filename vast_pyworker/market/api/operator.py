@@ -16,7 +16,7 @@ from vast_pyworker.market import page, shapes
 from vast_pyworker.market.faults import FaultBook, parse_faults
 from vast_pyworker.market.refusal import MarketRefusal
 
-from .asking import BODY_LIMIT_BYTES
+from .asking import bytes_of
 from .parts import Parts
 
 _LONGEST_ADVANCE_S = 10 * 366 * 86_400.0
@@ -134,10 +134,9 @@ def _refused(msg: str) -> MarketRefusal:
 
 def _sent() -> Any:
     """The JSON that was sent, whatever the content type says."""
-    if (request.content_length or 0) > BODY_LIMIT_BYTES:
-        raise shapes.too_large(BODY_LIMIT_BYTES)
+    sent = bytes_of(request)
     try:
-        return json.loads(request.get_data())
+        return json.loads(sent)
     except (ValueError, RecursionError) as error:
         raise _refused(f"Send JSON: {error}") from error
 

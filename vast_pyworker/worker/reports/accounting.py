@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter as Tally
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +26,6 @@ from .ticket import Ticket
 from .totals import (
     CANCELLED,
     CLIENT_ERROR,
-    FAILED,
     FINISHED,
     REJECTED,
     SUCCESS,
@@ -122,11 +121,7 @@ class Accounting:
         """
         if not 0.0 <= work < inf:
             raise ValueError(f"work must be finite and not negative, not {work!r}")
-        ticket = Ticket(self, route, work, request_idx)
-        if reqnum is not None:
-            ticket.reqnum = reqnum
-        if session is not None:
-            ticket.session = session
+        ticket = Ticket(self, route, work, request_idx, reqnum, session, self.now())
         self._held.add(ticket)
         return ticket
 
@@ -197,7 +192,7 @@ class Accounting:
         with self._lock:
             self._post()
             owed = self._owed.peek(limit)
-        return tuple(_request_end(ticket) for ticket in owed)
+        return tuple([ticket.as_told() for ticket in owed])
 
     def acknowledge_ends(self, ends: tuple[RequestEnd, ...]) -> None:
         """The latest answer of ``ends()`` was delivered; for the one thread that reports."""
@@ -212,11 +207,19 @@ class Accounting:
                 self._routes.setdefault(name, Route())
             return {name: route.totals(held[name]) for name, route in self._routes.items()}
 
-    def _end(self, ticket: Ticket, outcome: Outcome, work: float | None, reason: str) -> bool:
+    def end(
+        self,
+        ticket: Ticket,
+        outcome: Outcome,
+        work: float | None = None,
+        reason: str = "",
+        at: float | None = None,
+    ) -> bool:
+        """What ``Ticket.end`` does; ``at`` is the time, where the caller has looked just now."""
         if ticket.outcome is not None:
             return False
         ticket.outcome = outcome
-        ticket.completed_at = self.now()
+        ticket.completed_at = self.now() if at is None else at
         if work is not None:
             ticket.measured = work
         if reason:
@@ -239,23 +242,24 @@ class Accounting:
 
     def _post(self) -> None:
         """Add what has ended to the totals, each ticket once. The lock is held."""
-        journal = self._journal
-        for _ in range(len(journal)):
-            ticket = journal.popleft()
+        ended: defaultdict[str, list[Ticket]] = defaultdict(list)
+        owed: list[Ticket] = []
+        for _ in range(len(self._journal)):
+            ticket = self._journal.popleft()
             if ticket.is_posted:  # two threads ended it in the same moment
                 continue
             ticket.is_posted = True
             self._posted += 1
-            route = self._routes.get(ticket.route)
-            if route is None:
-                route = self._routes[ticket.route] = Route()
-            route.post(ticket)
-            if ticket.is_session:
-                self._open_sessions -= 1
+            ended[ticket.route].append(ticket)
             if ticket.session is None:
                 self._posted_requests += 1
                 if ticket.request_idx:
-                    self._owed.add(ticket)
+                    owed.append(ticket)
+            if ticket.is_session:
+                self._open_sessions -= 1
+        self._owed.add(owed)
+        for name, tickets in ended.items():
+            self._routes.setdefault(name, Route()).post(tickets)
 
     def _totals_now(self, held: Sequence[Ticket]) -> Counters:
         """Only the cumulative fields; the lock is held."""
@@ -268,18 +272,6 @@ class Accounting:
             rejected_total=sum(route.work[REJECTED] for route in routes),
             served_total=sum(route.work[SUCCESS] for route in routes),
         )
-
-
-def _request_end(ticket: Ticket) -> RequestEnd:
-    assert ticket.outcome is not None, "only ended tickets are owed"
-    was_done = ticket.outcome in (FINISHED, FAILED)
-    return RequestEnd(
-        request_idx=ticket.request_idx,
-        outcome=ticket.outcome,
-        entered_at=ticket.entered_at,
-        started_at=ticket.started_at,
-        completed_at=ticket.completed_at if was_done else 0.0,
-    )
 
 
 __all__ = [

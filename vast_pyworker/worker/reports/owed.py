@@ -7,6 +7,7 @@ full and the item is the oldest. What is not: a lock (the accounting holds one),
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -27,11 +28,11 @@ class Owed(Generic[Item]):
     def __len__(self) -> int:
         return len(self._items)
 
-    def add(self, item: Item) -> None:
-        if len(self._items) >= self._limit:
+    def add(self, items: Sequence[Item]) -> None:
+        self._items.extend(items)
+        for _ in range(len(self._items) - self._limit):
             self._items.popleft()
             self.dropped += 1
-        self._items.append(item)
 
     def peek(self, count: int) -> list[Item]:
         """The oldest items, at most ``count``; they stay."""

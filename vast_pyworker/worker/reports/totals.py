@@ -6,6 +6,7 @@ totals (``accounting``), their exposition (``metrics``).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
@@ -72,20 +73,23 @@ class Route:
         self._queue_wait = Histogram()
         self._first_byte = Histogram()
 
-    def post(self, ticket: Ticket) -> None:
-        """Add an ended request; where measured, its work replaces the estimate in its outcome."""
-        outcome, work = ticket.outcome, ticket.work
-        label = SUCCESS
-        if outcome is not FINISHED or ticket.reason:
-            label = label_of(outcome or FAILED, ticket.reason)
-        self.received += work
-        self.requests[label] += 1
-        measured = ticket.measured
-        if measured is not None and outcome is FINISHED and 0.0 <= measured < inf:
-            work = measured
-        self.work[label] += work
-        if label != REJECTED and not ticket.is_session:
-            self._time(ticket)
+    def post(self, tickets: Sequence[Ticket]) -> None:
+        """Add ended requests; measured work replaces the estimate in what their outcome counts."""
+        timed: list[Ticket] = []
+        for ticket in tickets:
+            outcome, work = ticket.outcome, ticket.work
+            label = SUCCESS
+            if outcome is not FINISHED or ticket.reason:
+                label = label_of(outcome or FAILED, ticket.reason)
+            self.received += work
+            self.requests[label] += 1
+            measured = ticket.measured
+            if measured is not None and outcome is FINISHED and 0.0 <= measured < inf:
+                work = measured
+            self.work[label] += work
+            if label != REJECTED and not ticket.is_session:
+                timed.append(ticket)
+        self._time(timed)
 
     def totals(self, in_progress: int) -> RouteTotals:
         """A frozen copy."""
@@ -98,10 +102,10 @@ class Route:
             self._first_byte.snapshot(),
         )
 
-    def _time(self, ticket: Ticket) -> None:
-        entered, started, ended = ticket.entered_at, ticket.started_at, ticket.completed_at
-        self._duration.observe(ended - entered)
-        if started:
-            self._queue_wait.observe(started - entered)
-            # An answer that came whole has no first byte of its own.
-            self._first_byte.observe((ticket.first_byte_at or ended) - entered)
+    def _time(self, tickets: Sequence[Ticket]) -> None:
+        started = [ticket for ticket in tickets if ticket.started_at]
+        self._duration.observe([t.completed_at - t.entered_at for t in tickets])
+        self._queue_wait.observe([t.started_at - t.entered_at for t in started])
+        # An answer that came whole has no first byte of its own.
+        first = [(t.first_byte_at or t.completed_at) - t.entered_at for t in started]
+        self._first_byte.observe(first)

@@ -71,7 +71,8 @@ class Gate:
 
         Raises Full where the queue is full or the wait too long.
         """
-        with self._lock:
+        self._lock.acquire()  # not by ``with``, which takes twice as long
+        try:
             if self.running < self.concurrency and not self._waiting:
                 self.running += 1
                 saturated = self.running == self.concurrency
@@ -79,13 +80,16 @@ class Gate:
                 self._check_queue()
                 self._waiting[waiter] = None
                 return False
+        finally:
+            self._lock.release()
         if saturated:
             self._tell_saturated()
         return True
 
     def leave(self, service_s: float | None = None) -> None:
         """Give a place back; ``service_s`` is how long it was held, None if that tells nothing."""
-        with self._lock:
+        self._lock.acquire()
+        try:
             if service_s is not None and service_s >= 0.0:  # a clock may have been set back
                 known = self.service_s
                 self.service_s = (
@@ -97,6 +101,8 @@ class Gate:
                 self.running -= 1
                 waiter = None
             eased = waiter is None and self.running == self.concurrency - 1
+        finally:
+            self._lock.release()
         if waiter is not None:
             waiter.granted()
         elif eased:

@@ -21,12 +21,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from vast_pyworker import signature
 from vast_pyworker.errors import Invalid, NotReady, Unauthorized
 
-from .envelope import GRANT_FIELDS, Envelope, grant_errors, open_envelope
+from .envelope import Envelope, grant_errors, open_envelope
 
 REPLAY_WINDOW = 100
 REMEMBERED = 1024
 KEY_RETRY_S = 2.0
-_WHOLE_GRANT = frozenset(GRANT_FIELDS)
 _UNKNOWN_CALLER = (
     "The Authorization header names no accepted key; send `Bearer` and one of PYWORKER_API_KEYS, "
     "or a grant of the autoscaler as auth_data."
@@ -83,6 +82,12 @@ class Gatekeeper:
         """Grows whenever the public key changes; what was granted before is then void."""
         return self._source.revision
 
+    def check(self, envelope: Envelope, authorization: str | None = None) -> None:
+        """``check_grant`` for what a request's body held; a grant seen before costs little."""
+        grant = envelope.grant
+        if grant is None or not self._is_remembered(grant.signature, grant.url):
+            self.check_grant(envelope.auth, authorization)
+
     def check_grant(
         self, auth_data: Mapping[str, Any] | None, authorization: str | None = None
     ) -> None:
@@ -92,7 +97,7 @@ class Gatekeeper:
         that is not good here, NotReady (503) while the public key is not known. An API key in
         ``authorization`` stands in for any grant.
         """
-        if self._accepts_unsigned or self._is_remembered(auth_data):
+        if self._accepts_unsigned:
             return
         if authorization and _is_among(authorization, self._api_keys):
             return
@@ -101,7 +106,10 @@ class Gatekeeper:
         errors = grant_errors(auth_data)
         if errors is not None or auth_data is None:
             raise Invalid("The request lacks a whole grant.", body={"auth_data": errors})
-        self._check_signed(auth_data)
+        known, url = auth_data["signature"], auth_data["url"]
+        are_texts = isinstance(known, str) and isinstance(url, str)
+        if not (are_texts and self._is_remembered(known, url)):
+            self._check_signed(auth_data)
 
     def check_token(self, authorization: str | None) -> None:
         """Return if the header carries the master token or an API key, else Unauthorized."""
@@ -113,14 +121,9 @@ class Gatekeeper:
         if not isinstance(token, str) or not _is_among(token, (self._master_token,)):
             raise Unauthorized("The master token is missing or wrong; send MASTER_TOKEN.")
 
-    def _is_remembered(self, auth: Mapping[str, Any] | None) -> bool:
-        if auth is None or self._remembered_at != self._source.revision:
-            return False
-        try:
-            known = (auth["signature"], auth["url"]) in self._remembered
-        except (KeyError, TypeError):
-            return False
-        return known and auth.keys() >= _WHOLE_GRANT
+    def _is_remembered(self, signature: str, url: str) -> bool:
+        is_of_this_key = self._remembered_at == self._source.revision
+        return is_of_this_key and (signature, url) in self._remembered
 
     def _check_signed(self, auth: Mapping[str, Any]) -> None:
         revision, key = self._source.revision, self._source.key

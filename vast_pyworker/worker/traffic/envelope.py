@@ -21,32 +21,51 @@ from vast_pyworker.errors import Invalid
 GRANT_FIELDS = ("cost", "endpoint", "reqnum", "request_idx", "signature", "url")
 FLAT_FIELDS = ("cost", "endpoint", "reqnum", "signature", "url")
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_BRACE = ord("{")
 _MISSING = "field missing"
 _NOT_AN_OBJECT = {"data": "payload must be a dictionary"}
 _OUT_OF_RANGE = {"data": "payload holds a number that is not finite"}
 
 
-class Envelope:
+class Grant(msgspec.Struct, gc=False):
+    """A grant with all of ``GRANT_FIELDS``: as much of it as is looked at for every request."""
+
+    cost: Any
+    endpoint: Any
+    reqnum: Any
+    request_idx: Any
+    signature: str
+    url: str
+
+
+class Envelope(msgspec.Struct, eq=False):
     """One request body, opened.
 
     ``payload_bytes`` are the client's own bytes of the payload; ``payload`` is the object they
     spell, read when it is first asked for (Invalid if they spell none). ``auth`` is the grant, or
-    None where there was none; ``session_id`` the session the request belongs to, or None.
+    None where there was none; ``grant`` the same where it is whole; ``session_id`` the session the
+    request belongs to, or None.
     """
 
-    __slots__ = ("_payload", "auth", "payload_bytes", "session_id")
+    payload_bytes: bytes
+    session_id: str | None = None
+    grant: Grant | None = None
+    _auth: dict[str, Any] | None = None
+    _payload: dict[str, Any] | None = None
+    _body: bytes = b""
 
-    def __init__(
-        self,
-        payload_bytes: bytes,
-        auth: dict[str, Any] | None,
-        session_id: str | None,
-        payload: dict[str, Any] | None = None,
-    ) -> None:
-        self.payload_bytes = payload_bytes
-        self.auth = auth
-        self.session_id = session_id
-        self._payload = payload
+    @classmethod
+    def bare(cls, payload_bytes: bytes, payload: dict[str, Any] | None = None) -> Envelope:
+        """A payload that came without a grant."""
+        return cls(payload_bytes, _payload=payload)
+
+    @property
+    def auth(self) -> dict[str, Any] | None:
+        if self._auth is None and self.grant is not None:
+            # Only what is new to us is verified, so few grants are ever read to the last field.
+            self._auth = _decode_any(self._body).auth_data  # type: ignore[assignment]
+        return self._auth
 
     @property
     def payload(self) -> dict[str, Any]:
@@ -59,14 +78,21 @@ class Envelope:
 class _Body(msgspec.Struct, gc=False):
     """The fields that tell the shapes apart; what else there is stays in the bytes."""
 
-    auth_data: dict[str, Any] | UnsetType | None = UNSET
+    auth_data: Grant | UnsetType | None = UNSET
     payload: Raw | UnsetType = UNSET
     session_id: str | None = None
     signature: Raw | UnsetType = UNSET
     reqnum: Raw | UnsetType = UNSET
 
 
+class _AnyBody(_Body, gc=False):
+    """The same with a grant of any fields."""
+
+    auth_data: dict[str, Any] | UnsetType | None = UNSET  # type: ignore[assignment]
+
+
 _decode_body = msgspec.json.Decoder(_Body).decode
+_decode_any = msgspec.json.Decoder(_AnyBody).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
@@ -77,29 +103,40 @@ def open_envelope(body: bytes) -> Envelope:
     An empty body is an empty payload without a grant.
     """
     if not body:
-        return Envelope(b"{}", None, None)
+        return Envelope.bare(b"{}")
     try:
         read = _decode_body(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise _complaint(body) from None
+    except _UNREADABLE:
+        read = _read_any(body)
     if read.payload is not UNSET and (read.auth_data is not UNSET or _is_wrapped(body)):
-        auth = None if read.auth_data is UNSET else read.auth_data
-        raw = bytes(read.payload)
-        if raw[:1] != b"{":
-            errors = _payload_errors(auth, _NOT_AN_OBJECT)
+        raw, auth = bytes(read.payload), read.auth_data
+        if raw[0] != _BRACE:
+            errors = _payload_errors(None if auth is UNSET else auth, _NOT_AN_OBJECT)
             raise Invalid("The payload is not an object.", body=errors)
-        return Envelope(raw, auth, read.session_id)
+        if isinstance(auth, Grant):
+            return Envelope(raw, read.session_id, auth, None, None, body)
+        return Envelope(raw, read.session_id, _auth=None if auth is UNSET else auth)
     if read.auth_data is not UNSET:
         raise Invalid("The body has no payload.", body=_payload_errors(read.auth_data, _MISSING))
     if read.signature is not UNSET and read.reqnum is not UNSET:
         return _flat(body)
-    return Envelope(body, None, None)
+    return Envelope.bare(body)
+
+
+def _read_any(body: bytes) -> _AnyBody:
+    """The fields of a body whose grant is not whole."""
+    try:
+        return _decode_any(body)
+    except _UNREADABLE:
+        raise _complaint(body) from None
 
 
 def grant_errors(auth: object) -> dict[str, str] | str | None:
     """What is wrong with the shape of a grant, as the 422 answer words it; None: nothing."""
     if auth is None:
         return _MISSING
+    if isinstance(auth, Grant):
+        return None
     if not isinstance(auth, Mapping):
         return "auth_data must be a dictionary"
     return {name: "missing parameter" for name in GRANT_FIELDS if name not in auth} or None
@@ -120,17 +157,17 @@ def _flat(body: bytes) -> Envelope:
     """Part a body of 2024 into the grant and what is left; a bare payload if it is not one."""
     fields = _fields(body)
     if not all(name in fields for name in FLAT_FIELDS):
-        return Envelope(body, None, None)
+        return Envelope.bare(body)
     # 2024 had no request_idx, and the form of that year does not sign one.
     auth = _read_object(msgspec.json.encode({name: fields.pop(name) for name in FLAT_FIELDS}))
-    return Envelope(msgspec.json.encode(fields), auth | {"request_idx": 0}, None)
+    return Envelope(msgspec.json.encode(fields), _auth=auth | {"request_idx": 0})
 
 
 def _fields(body: bytes) -> dict[str, Raw]:
     """The top level of an object, its values unread."""
     try:
         return _decode_fields(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         raise Invalid("invalid JSON") from None
 
 
@@ -141,7 +178,7 @@ def _read_object(raw: bytes) -> dict[str, Any]:
         is_object = raw.lstrip()[:1] == b"{"
         problem = _OUT_OF_RANGE if is_object else _NOT_AN_OBJECT
         raise Invalid("The payload cannot be read.", body={"payload": problem}) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         raise Invalid("invalid JSON") from None
 
 
@@ -149,7 +186,7 @@ def _complaint(body: bytes) -> Invalid:
     """Why a body could not be opened."""
     try:
         read = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         return Invalid("invalid JSON")
     if not isinstance(read, dict):
         return Invalid("The body is not an object.", body={"payload": _NOT_AN_OBJECT})

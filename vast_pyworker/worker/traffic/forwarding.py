@@ -135,9 +135,8 @@ class ForwardRoute:
                 envelope = open_envelope(body)
                 session_id = envelope.session_id
                 if self.signed:
-                    worker.gatekeeper.check_grant(envelope.auth, authorization)
-                    if envelope.auth is not None:
-                        request_idx = request_idx_of(envelope.auth)
+                    worker.gatekeeper.check(envelope, authorization)
+                    request_idx = request_idx_of(envelope.grant or envelope.auth)
                 if self.has_payload:
                     payload = envelope.payload
                 if body:

@@ -12,7 +12,7 @@ from vast_pyworker.engine.environ import EXCHANGE
 from vast_pyworker.worker.reports.accounting import Ticket
 from vast_pyworker.worker.state import Worker
 
-from .envelope import Envelope
+from .envelope import Envelope, Grant
 
 ENVELOPE = "pyworker.envelope"
 TICKET = "pyworker.ticket"
@@ -40,14 +40,14 @@ def open_request(worker: Worker, request: Request, *, signed: bool) -> Envelope:
     if body and is_json(request.content_type):
         envelope = worker.gatekeeper.open_envelope(body)
     else:
-        envelope = Envelope(body, None, None, {})
+        envelope = Envelope.bare(body, {})
     if signed:
-        worker.gatekeeper.check_grant(envelope.auth, environ.get("HTTP_AUTHORIZATION"))
+        worker.gatekeeper.check(envelope, environ.get("HTTP_AUTHORIZATION"))
     if envelope.session_id is not None:
         worker.sessions.touch(envelope.session_id)
     ticket = environ.get(TICKET)
     if ticket is not None:
-        ticket.request_idx = request_idx_of(envelope.auth) if signed else 0
+        ticket.request_idx = request_idx_of(envelope.grant or envelope.auth) if signed else 0
         ticket.session = envelope.session_id
     environ[ENVELOPE] = envelope
     return envelope
@@ -90,7 +90,10 @@ def signed_payload(request: Request) -> dict[str, Any]:
     return open_request(worker_of(request.environ), request, signed=True).payload
 
 
-def request_idx_of(auth: Mapping[str, Any] | None) -> int:
+def request_idx_of(auth: Grant | Mapping[str, Any] | None) -> int:
     """The autoscaler's number of a request whose grant was verified; 0 for none."""
-    number = auth.get("request_idx", 0) if auth else 0
+    if isinstance(auth, Grant):
+        number = auth.request_idx
+    else:
+        number = auth.get("request_idx", 0) if auth else 0
     return number if type(number) is int else 0  # True is an int too, but no number

@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from vast_pyworker.engine import Exchange, RelayEnd, RelayPlan
 from vast_pyworker.errors import Full, Gone, Refused
 from vast_pyworker.model import Outcome
@@ -31,45 +33,22 @@ def cancel_within(session_id: str, passages: Mapping[bytes, Passage]) -> None:
             passage.cancel_soon()
 
 
-class Passage:
+class Passage(msgspec.Struct, eq=False):
     """A request that is booked and checked, and then on its way to the model server and back.
 
     ``payload`` is what ``work`` measures the answer by; ``body`` what the model server gets. Under
     the engine ``begin`` starts it, once; elsewhere ``fallback`` carries it.
     """
 
-    __slots__ = (
-        "_alarm",
-        "_exchange",
-        "_worker",
-        "body",
-        "gate",
-        "payload",
-        "plan",
-        "ticket",
-        "work",
-    )
-
-    _exchange: Exchange
-
-    def __init__(
-        self,
-        worker: Worker,
-        ticket: Ticket,
-        plan: RelayPlan,
-        gate: Gate,
-        work: Work,
-        payload: Payload,
-        body: bytes,
-    ) -> None:
-        self._worker = worker
-        self.ticket = ticket
-        self.plan = plan
-        self.gate = gate
-        self.work = work
-        self.payload = payload
-        self.body = body
-        self._alarm: asyncio.TimerHandle | None = None
+    _worker: Worker
+    ticket: Ticket
+    plan: RelayPlan
+    gate: Gate
+    work: Work
+    payload: Payload
+    body: bytes
+    _exchange: Exchange = None  # type: ignore[assignment]  # until it begins
+    _alarm: asyncio.TimerHandle | None = None
 
     def begin(self, exchange: Exchange) -> None:
         """Go on, wait, or be turned down with an answer."""
@@ -140,7 +119,7 @@ class Passage:
         self.ticket.touch()
 
     def on_end(self, end: RelayEnd) -> None:
-        outcome, status, tail, _, _ = end
+        outcome, status = end.outcome, end.status
         if outcome is not FINISHED:
             self.gate.leave(None)
             self._end(outcome)
@@ -157,13 +136,20 @@ class Passage:
             if not ticket.first_byte_at:
                 ticket.first_byte_at = now  # the answer came whole
             self.gate.leave(now - ticket.started_at)
-            self._end(outcome, self.work.after(self.payload, tail) if tail else None)
+            work = self.work.after(self.payload, end.tail) if end.tail else None
+            self._end(outcome, work, "", now)
 
-    def _end(self, outcome: Outcome, work: float | None = None, reason: str = "") -> None:
-        passages, request_id = self._worker.passages, self._exchange.request_id
-        if passages.get(request_id) is self:
-            del passages[request_id]
-        self.ticket.end(outcome, work=work, reason=reason)
+    def _end(
+        self,
+        outcome: Outcome,
+        work: float | None = None,
+        reason: str = "",
+        at: float | None = None,
+    ) -> None:
+        worker, request_id = self._worker, self._exchange.request_id
+        if worker.passages.get(request_id) is self:
+            del worker.passages[request_id]
+        worker.accounting.end(self.ticket, outcome, work, reason, at)
 
     def _tell_cancelled(self) -> None:
         tell = self._worker.on_cancelled

@@ -1,0 +1,92 @@
+"""The command line of scripts/bench/controller."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from relay_bench.cpu import choose_pins, on_cpus
+from relay_bench.errors import BenchError
+from relay_bench.run import machine
+from relay_bench.table import markdown
+
+from .measures import MEASURES, QUICK, Profile, Table
+from .program import Site
+
+ABOUT = """\
+Measures what the controller takes in and answers on one core, beside the machine's own loopback
+limit. Needs: apt-get install wrk. Load goes to 127.0.0.1 only."""
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(prog="scripts/bench/controller", description=ABOUT)
+    p.add_argument("--quick", action="store_true", help="short loads, about a minute")
+    p.add_argument(
+        "--only", type=_names, default=tuple(MEASURES), metavar="NAMES",
+        help=f"measures, joined by commas, of: {', '.join(MEASURES)}",
+    )  # fmt: skip
+    return p
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if unknown := set(names) - set(MEASURES):
+        known = ", ".join(MEASURES)
+        raise argparse.ArgumentTypeError(f"no measure {sorted(unknown)[0]!r}; there are {known}")
+    return names
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0: measured, all targets met; 1: one was missed, or it could not be measured."""
+    wish = parser().parse_args(arguments)
+    try:
+        tables = _measured(wish.only, QUICK if wish.quick else Profile())
+    except BenchError as exc:
+        print(f"scripts/bench/controller: {exc}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("scripts/bench/controller: interrupted; what it started has ended", file=sys.stderr)
+        return 130
+    return 0 if all(each.met for table in tables for each in table.targets) else 1
+
+
+def _measured(names: Sequence[str], profile: Profile) -> list[Table]:
+    if not sys.platform.startswith("linux"):
+        raise BenchError("this benchmark reads Linux's /proc: run it on Linux")
+    wrk = shutil.which("wrk")
+    if not wrk:
+        raise BenchError("wrk is missing, and it makes the load: apt-get install wrk")
+    pins = choose_pins(os.sched_getaffinity(0))
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix="controller-bench-"))
+        stack.enter_context(on_cpus(pins.load))
+        site = Site(Path(folder), wrk, pins)
+        facts = machine(pins).items()
+        print("; ".join(f"{name}: {value}" for name, value in facts) + ".\n", flush=True)
+        tables = []
+        for name in names:
+            tables.append(MEASURES[name](site, profile, _say))
+            _show(tables[-1])
+        _show_targets(tables)
+        return tables
+
+
+def _show(table: Table) -> None:
+    print(f"{table.title}\n\n{markdown(table.header, table.rows)}\n", flush=True)
+
+
+def _show_targets(tables: Sequence[Table]) -> None:
+    targets = [each for table in tables for each in table.targets]
+    if targets:
+        rows = [(each.what, each.measured, "met" if each.met else "missed") for each in targets]
+        print(f"Targets:\n\n{markdown(('target', 'measured', 'met or missed'), rows)}", flush=True)
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)

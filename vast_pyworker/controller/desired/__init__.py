@@ -1,0 +1,1 @@
+"""What the operator wants, read from groups.toml and checked whole."""

@@ -1,0 +1,1 @@
+"""What must survive: intents, outcomes, decisions, spend, reputation, keys."""

@@ -1,0 +1,1 @@
+"""What there is: intents, provider and workers taken together."""

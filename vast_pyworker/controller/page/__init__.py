@@ -1,0 +1,1 @@
+"""The page at /: rendered on this side, live over /events, behind a key."""

@@ -1,0 +1,1 @@
+"""What to do about a group, as data that can be printed. Pure."""

@@ -1,0 +1,92 @@
+"""What is learned from what went wrong: machines that failed, and instances that others deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from vast_pyworker.controller.ledger.ledger import Ledger
+from vast_pyworker.controller.planning.deadlines import is_strike
+from vast_pyworker.model import Group, Intent, Member, OnDelete, Plan, Stage
+
+STRIKE = 1.0
+_NEVER_READY = (Stage.LOADING, Stage.JOINING, Stage.WARMING, Stage.STARTING, Stage.SUSPECT)
+
+
+def note_strikes(made: Plan, members: Iterable[Member], ledger: Ledger, now: float) -> None:
+    """Remember machines whose instances the plan ends for a fault; and hosts on which the group's
+    launch never became ready, which may be the launch's own fault."""
+    guilty = {each.intent_id: each for each in made.actions if is_strike(each)}
+    if not guilty:
+        return
+    for member in members:
+        action = guilty.get(member.intent.id)
+        if action is None:
+            continue
+        intent = member.intent
+        ledger.reputation.strike(
+            machine_id=intent.machine_id,
+            host_id=intent.host_id,
+            weight=STRIKE,
+            at=now,
+            why=action.reason,
+        )
+        if member.perf is None and member.stage in _NEVER_READY:
+            ledger.reputation.note_failure(intent.group, intent.host_id, now)
+
+
+def note_comeback(
+    group: str, members: Iterable[Member], ledger: Ledger, since: float, now: float
+) -> None:
+    """One that was rented after ``since`` has become ready: the launch is not at fault."""
+    for member in members:
+        came = member.stage is Stage.READY and member.since == now
+        if came and member.intent.created_at >= since:
+            ledger.reputation.forgive_launch(group)
+            return
+
+
+def note_wishes(before: Mapping[str, Group], after: Mapping[str, Group], ledger: Ledger) -> None:
+    """The operator has changed his mind: what was learned about the old wish is forgotten."""
+    for name, group in after.items():
+        old = before.get(name)
+        if old is None or old is group:
+            continue
+        if old.launch != group.launch:
+            ledger.reputation.forgive_launch(name)
+        if _size(old) != _size(group):
+            forget_deleted(group, ledger)
+
+
+def moved_times(intent: Intent, step_s: float) -> dict[str, float]:
+    """The times of an intent where the wall clock was set by so many seconds."""
+    return {
+        "created_at": intent.created_at + step_s,
+        "desired_at": intent.desired_at + step_s,
+        "drain_until": intent.drain_until + step_s if intent.drain_until else 0.0,
+    }
+
+
+def _size(group: Group) -> tuple[object, ...]:
+    options = sorted(group.policy_options.items(), key=str)
+    return (group.min_instances, group.max_instances, group.policy, options)
+
+
+def note_deleted(intent: Intent, groups: Mapping[str, Group], ledger: Ledger) -> None:
+    """Another hand deleted an instance of ours: a group that shrinks then wants one fewer."""
+    group = groups.get(intent.group)
+    if group is not None and group.on_external_delete is OnDelete.SHRINK:
+        ledger.notes.put(_name(group), shrunk(group, ledger) + 1)
+
+
+def shrunk(group: Group, ledger: Ledger) -> int:
+    """By how many the group is to be smaller than its policy wants."""
+    return int(ledger.notes.get(_name(group), 0))
+
+
+def forget_deleted(group: Group, ledger: Ledger) -> None:
+    """An operator has said anew how many he wants."""
+    ledger.notes.drop(_name(group))
+
+
+def _name(group: Group) -> str:
+    return f"shrunk {group.name}"
