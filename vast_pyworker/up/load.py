@@ -18,7 +18,7 @@ class Clients:
     """``count`` threads that each keep one request under way until ``stop``, or for ``seconds``."""
 
     def __init__(
-        self, count: int, example: Example, route: Callable[[], dict[str, object]]
+        self, count: int, example: Example, route: Callable[[int], dict[str, object]]
     ) -> None:
         self._example = example
         self._route = route
@@ -47,9 +47,10 @@ class Clients:
         return self._over.is_set() or time.monotonic() >= self._until
 
     def _ask(self) -> None:
+        waiting = 0  # the controller's number for a request that no worker has taken yet
         while not self._is_over():
             try:
-                answered = self._once()
+                answered, waiting = self._once(waiting)
             except requests.RequestException:
                 with self._count:
                     self.failed += 1
@@ -66,11 +67,12 @@ class Clients:
         payload = self._example.payload
         return {"auth_data": grant, "payload": payload} if self._example.signed else payload
 
-    def _once(self) -> bool | None:
-        """Whether one request was answered; None where no worker was free."""
-        grant = self._route()
+    def _once(self, waiting: int) -> tuple[bool | None, int]:
+        """Whether one request was answered, and the number to ask again with: None and that
+        number where no worker was free."""
+        grant = self._route(waiting)
         if "url" not in grant:
-            return None
+            return None, int(str(grant.get("request_idx", 0)))
         with requests.post(
             f"{grant['url']}{self._example.path}",
             json=self._body(grant),
@@ -79,5 +81,5 @@ class Clients:
         ) as answer:
             for _ in answer.iter_content(8192):
                 if self._is_over():
-                    return None
-            return answer.ok
+                    return None, 0
+            return answer.ok, 0

@@ -193,11 +193,11 @@ def _load(
 ) -> Iterator[None]:
     """Clients that ask until the context ends, or their time is over."""
 
-    def route() -> dict[str, object]:
+    asked = {"endpoint": endpoint, "cost": example.cost, "api_key": key}
+
+    def route(request_idx: int) -> dict[str, object]:
         with requests.post(
-            f"{url}/route/",
-            json={"endpoint": endpoint, "cost": example.cost, "api_key": key},
-            timeout=10.0,
+            f"{url}/route/", json={**asked, "request_idx": request_idx}, timeout=10.0
         ) as answer:
             answer.raise_for_status()
             return dict(answer.json())

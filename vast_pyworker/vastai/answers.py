@@ -157,12 +157,10 @@ def words_of(headers: Mapping[str, str], body: bytes) -> Words:
 def broke_off(body: bytes) -> bool:
     """Whether it is nothing, or JSON as far as it goes: asking again may give the rest."""
     raw = body.decode("utf-8", "replace").strip()
-    if raw and raw[:1] not in _BEGINNINGS:
-        return False
     try:
         read_json(body)
     except ValueError:
-        return True
+        return not raw or raw[:1] in _BEGINNINGS
     return False
 
 
