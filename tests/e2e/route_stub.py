@@ -120,6 +120,6 @@ def _certificate(
     builder = x509.CertificateBuilder(issuer, subject, key.public_key())
     builder = builder.serial_number(x509.random_serial_number())
     builder = builder.not_valid_before(now - datetime.timedelta(days=1))
-    builder = builder.not_valid_after(now + datetime.timedelta(days=1))
+    builder = builder.not_valid_after(now + datetime.timedelta(days=30))
     builder = builder.add_extension(extension, critical=False)
     return builder.sign(signer, hashes.SHA256()).public_bytes(PEM)

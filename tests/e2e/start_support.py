@@ -25,7 +25,14 @@ from cryptography.x509.oid import NameOID
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_IN = Path(__file__).with_name("stand_in_conf.py")
-COPIED = ("vast_pyworker", "backends", "start_server.sh", "requirements.txt", "scripts")
+COPIED = (
+    "vast_pyworker",
+    "backends",
+    "start_server.sh",
+    "requirements.txt",
+    "scripts",
+    "requirements-controller.txt",
+)
 LIMIT_S = 120.0
 
 # A test inherits the machine, not the settings of whoever runs it.

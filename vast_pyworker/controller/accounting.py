@@ -55,7 +55,7 @@ class Accounting:
             key = member.intent.id
             before, seen[key] = self._seen.get(key), member.instance
             same = before is member.instance or _costs_the_same(before, member.instance)
-            owed.append(member if same else _changed(member, before, now))
+            owed.append(member if same else replace(member, since=now))
         self._seen = seen
         self._charge(owed, now)
 
@@ -73,8 +73,20 @@ class Accounting:
 
         What stood still then is taken to stand, everything else to run.
         """
-        known = spending.payable(members, self._ledger.intents.open(), now)
-        self._charge((each if _stood(each) else replace(each, since=now) for each in known), now)
+        opened = self._ledger.intents.open()
+        owed = []
+        for member in spending.payable(members, opened, now):
+            since = member.since if member.stage is Stage.COLD else now
+            owed.append(replace(member, intent=opened[member.intent.id], since=since))
+        self._charge(owed, now)
+
+    def settle(self, members: Iterable[Member], found: Iterable[Intent], now: float) -> None:
+        """Count until now, on the disk, before a lower price takes the place of the one that was
+        paid: afterwards nobody knows that any more."""
+        opened = self._ledger.intents.open()
+        if any(_is_cheaper(each, opened.get(each.id)) for each in found):
+            self.pay_unseen(members, now)
+            self._ledger.spend.write()
 
     def budget(self, limits: Limits) -> Budget:
         """What may be spent; computed anew only where an intent or the money has changed."""
@@ -106,14 +118,7 @@ def _costs_the_same(before: Instance | None, instance: Instance | None) -> bool:
     )
 
 
-def _changed(member: Member, before: Instance | None, now: float) -> Member:
-    """The member as ``charges_between`` takes it for dearest until now."""
-    intent = member.intent
-    prices = [intent.usd_per_hour, before.usd_per_hour if before else None]
-    dearest = max((each for each in prices if each is not None), default=None)
-    return replace(member, since=now, intent=replace(intent, usd_per_hour=dearest))
-
-
-def _stood(member: Member) -> bool:
-    """Whether it stood still by our own wish when it was seen last."""
-    return member.stage is Stage.COLD
+def _is_cheaper(found: Intent, known: Intent | None) -> bool:
+    if known is None or known.usd_per_hour is None or found.usd_per_hour is None:
+        return False
+    return found.usd_per_hour < known.usd_per_hour

@@ -114,13 +114,15 @@ def observe(members: Sequence[Member], load: Load, renting: int, now: float) -> 
     """Capacity counted: what runs and what will, what stands still, what one of them can do."""
     staying = [each for each in members if each.intent.desired is Desired.RUN]
     ready = [each for each in staying if each.stage is Stage.READY]
+    # One that drains is counted: the mean of unlike workers must not change because one leaves.
+    able = [each for each in members if each.stage in (Stage.READY, Stage.DRAINING)]
     return Observation(
         now=now,
         load=load,
         ready=len(ready),
         hot=sum(each.stage in _HOT for each in staying) + renting,
         cold=sum(each.stage in (Stage.COLD, Stage.STOPPING) for each in members),
-        perf_per_worker=_mean_perf(ready) or _mean_perf(members),
+        perf_per_worker=_mean_perf(able) or _mean_perf(members),
     )
 
 

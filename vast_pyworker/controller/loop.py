@@ -167,6 +167,7 @@ class Loop:
     def _adopt(self, instances: Sequence[Instance], now: float) -> list[str]:
         intents = self._ledger.intents
         found = list(adopt(instances, intents.open(), intents.get, self._cap_of, now))
+        self._accounting.settle(self.fleet.members, [each.intent for each in found], now)
         intents.write_all(each.intent for each in found)
         told = [each for each in found if each.sentence]
         said = [self._say(each.intent.group, each.sentence) for each in told[:FOUND_SAID]]

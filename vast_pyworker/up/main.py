@@ -90,7 +90,7 @@ def _show(options: argparse.Namespace, stopped: threading.Event, held: ExitStack
     if options.load and example is None:
         raise NotUp(f"There is no example of a request for {options.backend}: leave --load out.")
     market = held.enter_context(_market(place))
-    controller = held.enter_context(_controller(place, options.port, market))
+    controller = held.enter_context(_controller(place, options.port or _free_port(), market))
     story = Story(_say)
     begun = time.monotonic()
     if not _until_ready(controller, place.name, story, stopped):

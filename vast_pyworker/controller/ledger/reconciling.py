@@ -1,8 +1,9 @@
 """What has to be written so that the ledger says what the provider billed. Writes nothing.
 
-More is charged to the present hour. Less is taken back from the newest hours first and never makes
-an hour of an instance cost less than nothing: an error is found soon after it was made, and money
-of last month is no room in the budget of this one.
+More is charged to the present hour. Less is believed only of an instance that is gone, for a bill
+may be late; it is taken back from the newest hours first and never makes an hour of an instance
+cost less than nothing: an error is found soon after it was made, and money of last month is no room
+in the budget of this one.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class _Owner:
     instance_id: int
     intent_id: str
     group: str
+    is_closed: bool
 
     def charge(self, micro: int, hour: int) -> Charge:
         return Charge(self.instance_id, self.intent_id, self.group, RECONCILED, micro, hour)
@@ -53,7 +55,7 @@ def differences(database: Database, bill: Bill) -> list[Charge]:
         more = round(usd * MICRO) - totals.get(owner.intent_id, 0)
         if more > 0:
             found.append(owner.charge(more, bill.hour))
-        elif more < 0:
+        elif more < 0 and owner.is_closed:
             if recent is None:
                 recent = _nets(database, _TABLE.c.hour >= bill.hour - HOUR_S)
             found += _taken_back(database, owner, -more, recent)
@@ -86,11 +88,19 @@ def _taken_back(database: Database, owner: _Owner, micro: int, recent: Nets) -> 
 def _owners(database: Database) -> Iterable[_Owner]:
     """The intent to charge for each instance: the last, should there be several."""
     rows = database.read(
-        select(_INTENTS.c.instance_id, _INTENTS.c.id, _INTENTS.c.group)
+        select(
+            _INTENTS.c.instance_id,
+            _INTENTS.c.id,
+            _INTENTS.c.group,
+            _INTENTS.c.closed_at.is_not(None).label("is_closed"),
+        )
         .where(_INTENTS.c.instance_id.is_not(None))
         .order_by(_INTENTS.c.created_at)
     )
-    return {row.instance_id: _Owner(*row) for row in rows}.values()
+    return {
+        row.instance_id: _Owner(row.instance_id, row.id, row.group, bool(row.is_closed))
+        for row in rows
+    }.values()
 
 
 def _totals(database: Database) -> Mapping[str, int]:

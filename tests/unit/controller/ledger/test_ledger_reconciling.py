@@ -44,12 +44,19 @@ def test_a_higher_bill_counts_now(paid: Ledger) -> None:
 def test_a_lower_bill_is_taken_from_the_newest_hours_and_none_falls_below_nothing(
     paid: Ledger,
 ) -> None:
+    paid.intents.close("a1", LATER + 10, "gone")
     paid.spend.reconcile({7: 0.5}, LATER + 20)
     assert paid.spend.by_instance() == {7: 500_000}
     assert by_hour(paid) == {0: 360_000, 1: 140_000, 2: 0}
     paid.spend.reconcile({7: 0.01}, LATER + 20)
     assert by_hour(paid) == {0: 10_000, 1: 0, 2: 0}
     assert paid.spend.spent_micro(NOON, "chat") == 10_000
+
+
+def test_a_lower_bill_of_one_that_is_still_there_is_only_late(paid: Ledger) -> None:
+    before = paid.spend.by_instance()
+    paid.spend.reconcile({7: 0.5}, LATER + 20)
+    assert paid.spend.by_instance() == before
 
 
 def test_the_same_bill_again_writes_nothing(paid: Ledger) -> None:
@@ -91,6 +98,8 @@ def test_sums_are_what_was_billed_and_no_hour_is_below_nothing(
         for n, hour, micro in charges
     ]
     ledger.spend.accrue(hours, NOON)
+    for n in range(4):
+        ledger.intents.close(f"i{n}", NOON, "gone")
     for number, bill in enumerate(seen):
         ledger.spend.reconcile(bill, NOON + 3600 * number)
         sums = ledger.spend.by_instance()

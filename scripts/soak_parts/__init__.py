@@ -1,0 +1,1 @@
+"""Markets, controllers and workers as real processes, and an hour that is hard on them."""
