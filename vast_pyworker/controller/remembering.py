@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from vast_pyworker.controller.ledger.ledger import Ledger
-from vast_pyworker.controller.planning.deadlines import is_strike
+from vast_pyworker.controller.planning.deadlines import is_strike, never_ready
 from vast_pyworker.model import Group, Intent, Member, OnDelete, Plan, Stage
 
 STRIKE = 1.0
-_NEVER_READY = (Stage.LOADING, Stage.JOINING, Stage.WARMING, Stage.STARTING, Stage.SUSPECT)
 
 
 def note_strikes(made: Plan, members: Iterable[Member], ledger: Ledger, now: float) -> None:
@@ -30,7 +29,7 @@ def note_strikes(made: Plan, members: Iterable[Member], ledger: Ledger, now: flo
             at=now,
             why=action.reason,
         )
-        if member.perf is None and member.stage in _NEVER_READY:
+        if never_ready(member):
             ledger.reputation.note_failure(intent.group, intent.host_id, now)
 
 

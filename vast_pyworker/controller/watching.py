@@ -68,7 +68,8 @@ class Watching:
         """Have both read when it is time; a sentence when the credit has come to be short."""
         there = list(members)
         self._burn = sum(map(_usd_per_hour_now, there))
-        if there and self._mono() - self._read_at >= WATCHED_EVERY_S:
+        wanted = there or self._credit is not None  # what was short may have been paid in
+        if wanted and self._mono() - self._read_at >= WATCHED_EVERY_S:
             self._read_at = self._mono()
             self._executor.run("watch", lambda: self._read(there))
         return self._warn()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import ceil, isfinite
 
 from sqlalchemy import ColumnElement, func, select
 
@@ -21,6 +21,7 @@ from .charges import HOUR_S, MICRO, RECONCILED, Charge
 from .database import Database
 
 _TABLE, _INTENTS = schema.spend, schema.intents
+ROUNDING = 1e-3  # of a millionth: what dollars lose as floating point is not a part of one
 Nets = dict[str, list[tuple[int, int]]]  # by intent: hour and sum, the newest hour first
 
 
@@ -52,7 +53,7 @@ def differences(database: Database, bill: Bill) -> list[Charge]:
         usd = bill.usd.get(owner.instance_id)
         if usd is None or not isfinite(usd) or usd < 0:
             continue
-        more = round(usd * MICRO) - totals.get(owner.intent_id, 0)
+        more = ceil(usd * MICRO - ROUNDING) - totals.get(owner.intent_id, 0)
         if more > 0:
             found.append(owner.charge(more, bill.hour))
         elif more < 0 and owner.is_closed:

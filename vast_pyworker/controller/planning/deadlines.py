@@ -6,6 +6,8 @@ are those of the group, and where it has none those below.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from vast_pyworker.model import (
     Action,
     ActionKind,
@@ -31,6 +33,7 @@ STARTED = "started"  # how the reason of every start begins; it is kept with the
 STRIKE = "a strike against its machine"
 
 _REBOOTED_FIRST = (Trouble.SILENT, Trouble.ERROR, Trouble.EXITED)
+_NEVER_READY = (Stage.LOADING, Stage.JOINING, Stage.WARMING, Stage.STARTING, Stage.SUSPECT)
 _OVER = (Trouble.FAILED, Trouble.EXPIRED)
 _STRIKES = (*_REBOOTED_FIRST, Trouble.FAILED, Trouble.OFFLINE)
 
@@ -43,6 +46,18 @@ def successor_s(deadlines: Deadlines) -> float:
 def is_strike(action: Action) -> bool:
     """Whether the end of this member is to be remembered against its machine and host."""
     return action.kind is ActionKind.DESTROY and action.reason.endswith(STRIKE)
+
+
+def never_ready(member: Member) -> bool:
+    """Whether the launch itself may be at fault: nothing was ever measured of it."""
+    return member.perf is None and member.stage in _NEVER_READY
+
+
+def failed_hosts(actions: Iterable[Action], members: Iterable[Member]) -> frozenset[int]:
+    """Hosts on which these ends show that the group's launch did not become ready."""
+    struck = {each.intent_id for each in actions if is_strike(each)}
+    guilty = (each for each in members if each.intent.id in struck and never_ready(each))
+    return frozenset(each.intent.host_id for each in guilty if each.intent.host_id is not None)
 
 
 def due(member: Member, group: Group, now: float) -> Action | None:

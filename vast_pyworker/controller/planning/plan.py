@@ -7,13 +7,14 @@ person holds is counted and never touched.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from vast_pyworker.model import Action, ActionKind, Bounds, Group, Member, Plan, Want
 
 from .aims import Aim, aim_of
 from .brake import braked
 from .context import Context
-from .deadlines import due, due_cold
+from .deadlines import due, due_cold, failed_hosts
 from .falling import fall
 from .overdue import age, old_ones, over_price, replaced
 from .rising import rise
@@ -35,6 +36,9 @@ def plan(
     failing = _failing(whole.without(dear), group, context.now)
     must, notes = _split(whole, [*dear, *failing])
     # What a person holds in ruins is left, and is no capacity; what is only dear still serves.
+    # One that fails now is the last before the line stops, not the last but one.
+    failed = failed_hosts(failing, members) | context.failed_hosts
+    context = replace(context, failed_hosts=failed)
     ruins = [each for each in failing if each.kind is ActionKind.DESTROY]
     roster = whole.without([*must, *ruins])
     old = old_ones(roster.hot, group, context.now)

@@ -1,0 +1,66 @@
+"""What can go wrong with a rented fleet, in few words, by the number of its row."""
+
+from __future__ import annotations
+
+MONEY = {
+    "M1": "A controller that starts again rents a second fleet.",
+    "M2": "A crash or timeout between renting and noting the id leaves an instance nobody knows.",
+    "M3": "A create that worked is read as one that failed, and is made again.",
+    "M4": "A short, empty or failed list is believed: the fleet looks gone and is rented anew.",
+    "M5": "What was just created is not listed yet, and is taken for gone.",
+    "M6": "Instances without label or record run on after their controller has ended.",
+    "M7": "A destroy is lost or refused quietly, and the bill goes on.",
+    "M8": "What is stopped costs its disk for ever.",
+    "M9": "Two controllers undo what the other does.",
+    "M10": "Work in progress is counted as demand, so that more instances ask for more instances.",
+    "M11": "What still boots is not counted, and every round rents it again.",
+    "M12": "Machines that fail to boot are rented again and again.",
+    "M13": "The real price is above the cap: disk, a race, or a host that asks for more.",
+    "M14": "Budgets are in memory, begin anew with every start, or let doubt pass.",
+    "M15": "The worker is dead and its instance is billed.",
+    "M16": "It runs, nobody can reach it, and nothing is done.",
+    "M17": "Exited, offline or stopped instances count as members.",
+    "M18": "The offer was gone, and a stopped instance was made instead.",
+    "M19": "A start after a stop waits for GPUs that another has.",
+    "M20": "The credit is spent: everything stops and disks are billed on.",
+    "M21": "The contract ends under a running worker.",
+    "M22": "A person deletes an instance by hand, and it is rented again at once.",
+    "M23": "Scaling down takes the dearest instance although it works.",
+    "M24": "Other people's instances of the account are destroyed.",
+    "M25": "What is not known is read as idle, and destroyed.",
+    "M26": "A slip of the finger asks for 500 instances.",
+    "M27": "Refusals for too many calls bring forth more calls.",
+    "M28": "The old one is destroyed before a new one is to be had.",
+    "M29": "The controller ends in the middle of its first rentals.",
+    "M30": "The same image is paid for by the gigabyte with every start.",
+}
+SERVICE = {
+    "A1": "A process is looked for by a word of its command line, and the search finds itself.",
+    "A2": "Health is a word found in a text.",
+    "A3": "A round of healing restarts the healthy.",
+    "A4": "Workers are ended before they could do their first work, for ever.",
+    "A5": "Processes that nobody waits for pile up.",
+    "A6": "Calls are made one after another, and the first that hangs holds up all.",
+    "A7": "A changed SSH host key is read as a dead instance.",
+    "A8": "Two lead at once, and anybody's word is believed.",
+    "A9": "Several parties judge the same worker by different time limits.",
+    "A10": "A broken network makes a whole fleet look dead at once.",
+    "A11": "A call to the provider hangs, and with it everything else.",
+    "A12": "Instances call back before anybody listens, and give up.",
+    "A13": "One null where a number was expected ends the reading of all.",
+    "A14": "A command that failed exits with 0.",
+    "A15": "A worker that lost its connection never comes back.",
+    "A16": "Start-up is left to shell profiles or services that a container does not run.",
+}
+SECURITY = {
+    "S1": "Anybody can end the fleet: no key is asked for, ids can be guessed, every address is "
+    "listened on.",
+    "S2": "A GET changes things, needs no key, or a forwarded address is believed.",
+    "S3": "Helpers stand open to the world beside the service.",
+    "S4": "Secrets are sent over SSH to a host that was not verified.",
+    "S5": "One key for everything lies on every rented host.",
+    "S6": "Commands are glued together out of text.",
+    "S7": "Logs hold keys and tokens.",
+    "S8": "What runs is whatever a URL gives at that moment.",
+}
+FAILURES = {**MONEY, **SERVICE, **SECURITY}
