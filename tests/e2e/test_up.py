@@ -148,7 +148,7 @@ def test_an_unknown_backend_is_a_sentence(tmp_path: Path) -> None:
 def test_a_real_model_answers_and_a_second_worker_comes_and_goes_with_the_load(
     tmp_path: Path,
 ) -> None:
-    with up(tmp_path, "llamacpp", "--load", "2", "--load-seconds", "15") as shown:
+    with up(tmp_path, "llamacpp", "--load", "4", "--load-seconds", "15") as shown:
         shown.await_text(r"^Ctrl-C ends it all\.$")
         curl = shown.await_text(r"^(grant=.*)$")[1].partition("\n")[0]
         streamed = run(["bash", "-c", curl], tmp_path)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,21 +18,23 @@ from relay_bench.errors import BenchError
 from relay_bench.run import machine
 from relay_bench.table import markdown
 
-from .measures import MEASURES, QUICK, Profile, Table
+from .measures import MEASURES
 from .program import Site
+from .shapes import QUICK, Profile, Table
 
 ABOUT = """\
-Measures what the controller takes in and answers on one core, beside the machine's own loopback
-limit. Needs: apt-get install wrk. Load goes to 127.0.0.1 only."""
+Measures what the controller takes in and answers on one core, and how long its loop takes, beside
+the machine's own limits. Needs: apt-get install wrk. Load goes to 127.0.0.1 only."""
 
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="scripts/bench/controller", description=ABOUT)
-    p.add_argument("--quick", action="store_true", help="short loads, about a minute")
+    p.add_argument("--quick", action="store_true", help="short loads, about five minutes")
     p.add_argument(
         "--only", type=_names, default=tuple(MEASURES), metavar="NAMES",
         help=f"measures, joined by commas, of: {', '.join(MEASURES)}",
     )  # fmt: skip
+    p.add_argument("--json", type=Path, metavar="FILE", help="write what was measured to FILE")
     return p
 
 
@@ -47,7 +51,9 @@ def main(arguments: Sequence[str]) -> int:
     wish = parser().parse_args(arguments)
     try:
         tables = _measured(wish.only, QUICK if wish.quick else Profile())
-    except BenchError as exc:
+        if wish.json:
+            wish.json.write_text(json.dumps([asdict(each) for each in tables], indent=1) + "\n")
+    except (BenchError, OSError) as exc:
         print(f"scripts/bench/controller: {exc}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

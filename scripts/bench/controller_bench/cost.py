@@ -22,12 +22,13 @@ def of_reports(workers: int, groups: int) -> list[float]:
     gc.collect()
     gc.freeze()
     try:
-        return [_spent_us(board, *bodies[n % workers], n + 1) for n in range(workers + CALLS)]
+        return [_spent_us(board, bodies[n % workers], n + 1) for n in range(workers + CALLS)]
     finally:
         gc.unfreeze()
 
 
-def _spent_us(board: Switchboard, head: str, tail: str, seq: int) -> float:
+def _spent_us(board: Switchboard, parts: list[str], seq: int) -> float:
+    head, tail = parts
     body = f"{head}{seq}{tail}".encode()
     before = time.thread_time_ns()
     board.take_report(body)

@@ -6,7 +6,7 @@ Another is added by a function here or in a module of its own, and a line in ``M
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from relay_bench.cpu import on_cpus
 from relay_bench.table import number
@@ -15,44 +15,13 @@ from vast_pyworker.controller.traffic.native import ROUTE_PATH
 from vast_pyworker.wire import REPORT_PATH
 
 from . import cost, messages
+from .looping import adopt, deathwave, tick
 from .program import Load, Measured, Program, Site, running
+from .shapes import Profile, Say, Table, Target
 
 PACED_CONNECTIONS, PACED_PAUSE_MS = 56, 5  # 10,000 a second where an answer takes 0.6 ms
 
 
-@dataclass(frozen=True)
-class Profile:
-    """``seconds`` of each load, ``fleets`` the numbers of workers, all in ``groups``."""
-
-    seconds: int = 6
-    paced_loads: int = 5
-    fleets: tuple[int, ...] = (1_000, 10_000)
-    groups: int = 50
-
-
-QUICK = Profile(seconds=2, paced_loads=3)
-
-
-@dataclass(frozen=True)
-class Target:
-    """What was to be reached, what was, and whether that is enough."""
-
-    what: str
-    measured: str
-    met: bool
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of one measure, and the targets that they are held against."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    targets: tuple[Target, ...] = ()
-
-
-Say = Callable[[str], None]
 Measure = Callable[[Site, Profile, Say], Table]
 _LOAD_HEADER = ("load", "answers/s", "p50 us", "p99 us", "CPU us each", "errors")
 
@@ -182,4 +151,7 @@ MEASURES: dict[str, Measure] = {
     "ingest": ingest,
     "routes": routes,
     "memory": memory,
+    "tick": tick,
+    "adopt": adopt,
+    "deathwave": deathwave,
 }

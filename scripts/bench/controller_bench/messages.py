@@ -29,14 +29,17 @@ def places(workers: int, groups: int) -> dict[int, Place]:
     return found
 
 
-def report(worker_id: int) -> str:
-    """A report of ours as it is sent under load, extended; its number in the sequence is open."""
+def report(worker_id: int, token: str | None = None) -> str:
+    """A report of ours as it is sent under load, extended; its number in the sequence is open.
+
+    ``token`` None is that of ``places``.
+    """
     said = Report(
         worker_id=worker_id,
         version=wire.PROTOCOL_VERSION,
         state=State.READY,
         url=f"https://203.0.113.{worker_id % 250}:{10_000 + worker_id}",
-        mtoken=f"{worker_id:064x}",
+        mtoken=f"{worker_id:064x}" if token is None else token,
         load_time_s=15.8,
         max_perf=180.0 + worker_id % 40,
         cur_load=float(worker_id * 37 % 900),

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import gc
+import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,11 +12,18 @@ ROOT = Path(__file__).parents[3]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from controller_bench import cli, cost, measures, messages  # noqa: E402
+from controller_bench import cli, cost, looping, measures, messages, scenes, shapes  # noqa: E402
 
 from vast_pyworker import wire  # noqa: E402
 from vast_pyworker.controller.traffic.bodies import read_object  # noqa: E402
 from vast_pyworker.model import State  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _unfrozen() -> Iterator[None]:
+    """A world is kept out of the collector's sight; its process is to end, and ours is not."""
+    yield
+    gc.unfreeze()
 
 
 def test_everything_is_measured_unless_told_otherwise() -> None:
@@ -26,7 +36,9 @@ def test_an_unknown_measure_is_refused_with_the_known_ones(
 ) -> None:
     with pytest.raises(SystemExit):
         cli.parser().parse_args(["--only", "weather"])
-    assert "limits, reports, ingest, routes, memory" in capsys.readouterr().err
+    assert (
+        "limits, reports, ingest, routes, memory, tick, adopt, deathwave" in capsys.readouterr().err
+    )
 
 
 def test_a_report_of_the_benchmark_is_one_of_ours_and_of_a_published_worker() -> None:
@@ -50,6 +62,50 @@ def test_the_cost_of_each_report_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_run_with_a_missed_target_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    missed = measures.Table("t", ("a",), (("1",),), (measures.Target("x", "0", False),))
+    missed = shapes.Table("t", ("a",), (("1",),), (shapes.Target("x", "0", False),))
     monkeypatch.setattr(cli, "_measured", lambda names, profile: [missed])
     assert cli.main([]) == 1
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_a_steady_state_is_ready_and_changes_nothing(tmp_path: Path, real: bool) -> None:
+    told = scenes.steady(tmp_path, 20, 2, real=real, ticks=2)
+    assert len(told["ticks"]) == 2
+    assert (told["stages"], told["changes"]) == ({"ready": 20}, 0)
+
+
+def test_every_restart_finds_all_and_changes_nothing(tmp_path: Path) -> None:
+    told = scenes.restarts(tmp_path, 20, 2, 1)
+    (kept,), (lost,) = told["with"], told["without"]
+    assert [(each["members"], each["changes"]) for each in (kept, lost)] == [(20, 0), (20, 0)]
+
+
+def test_what_vanishes_at_once_is_replaced_after_the_brake(tmp_path: Path) -> None:
+    told = scenes.deaths(tmp_path, 40, 2, "vanish")
+    row, changed_while_braked = looping._death(told)
+    assert told["ticks"][0]["braked"] == 2
+    assert changed_while_braked == 0
+    assert (told["ticks"][-1]["members"], told["calls"]["create"]) == (40, 20)
+    assert len(row) == 10
+
+
+def test_what_vanishes_little_by_little_does_not_put_the_brake_on(tmp_path: Path) -> None:
+    told = scenes.deaths(tmp_path, 40, 2, "spread")
+    assert not any(each["braked"] for each in told["ticks"])
+    assert told["calls"]["create"] == 20
+
+
+def test_the_silent_are_left_alone_while_the_brake_holds(tmp_path: Path) -> None:
+    told = scenes.deaths(tmp_path, 40, 2, "hush")
+    _, changed_while_braked = looping._death(told)
+    assert any(each["braked"] for each in told["ticks"])
+    assert changed_while_braked == 0
+
+
+def test_what_was_measured_is_written_as_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = shapes.Table("t", ("a",), (("1",),), (shapes.Target("x", "1", True),))
+    monkeypatch.setattr(cli, "_measured", lambda names, profile: [table])
+    assert cli.main(["--json", str(tmp_path / "out")]) == 0
+    assert json.loads((tmp_path / "out").read_text())[0]["rows"] == [["1"]]
