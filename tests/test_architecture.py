@@ -22,6 +22,7 @@ LAYERS = {
     "vast_pyworker.settings_doc": 1,
     "vast_pyworker.signature": 1,
     "vast_pyworker.failure": 1,
+    "vast_pyworker.ports": 1,
     "vast_pyworker.installers": 2,
     "vast_pyworker.packages": 2,
     "vast_pyworker.engine": 2,
@@ -55,6 +56,14 @@ LAYERS = {
     "vast_pyworker.install": 4,
     "vast_pyworker.cli": 4,
 }
+
+# Rooms of which each knows only those before it, and the modules beside them.
+IN_ORDER = {
+    "vast_pyworker.market": (
+        "refusal", "supply", "offers", "runtime", "rentals", "accounts", "world", "calls", "faults",
+        "instances", "reports", "passing", "gate", "market", "api", "composing", "app", "main",
+    ),
+}  # fmt: skip
 
 # Where the environment may be read, programs ended and work begun at import.
 ROOTS = {
@@ -191,6 +200,24 @@ def test_rooms_that_must_not_know_each_other(who: str, whom: str) -> None:
         for name, path in MODULES.items()
         for each in imports_of(path)
         if within(name, who) and within(each, whom)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("package", IN_ORDER)
+def test_rooms_know_only_those_before_them(package: str) -> None:
+    def room(module: str) -> str:
+        return module.removeprefix(f"{package}.").split(".")[0]
+
+    order = IN_ORDER[package]
+    inside = [name for name in MODULES if name.startswith(f"{package}.")]
+    assert {room(name) for name in inside} == set(order)
+    wrong = [
+        f"{name} imports {each}"
+        for name in inside
+        for each in imports_of(MODULES[name])
+        if within(each, package)
+        if each == package or order.index(room(each)) > order.index(room(name))
     ]
     assert wrong == []
 

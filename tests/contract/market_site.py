@@ -12,8 +12,8 @@ import requests
 
 from vast_pyworker.engine.running import RunningServer
 from vast_pyworker.market.app import Conduct, build_app
+from vast_pyworker.market.calls.limits import RateLimits
 from vast_pyworker.market.composing import Built, MarketOptions, build
-from vast_pyworker.market.limits import RateLimits
 from vast_pyworker.market.runtime.simulated import SimulatedRuntime
 
 EPOCH = 1_760_000_000.0

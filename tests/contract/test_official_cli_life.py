@@ -13,7 +13,7 @@ from official_cli import Cli
 from outside_support import nothing_outside
 from own_state import numbers, offers, row
 
-from vast_pyworker.market.limits import RateLimits, TooMany
+from vast_pyworker.market.calls.limits import RateLimits, TooMany
 
 pytestmark = [
     pytest.mark.official,

@@ -16,7 +16,7 @@ from vast_pyworker.errors import (
     ProviderUnreachable,
     ResourcesUnavailable,
 )
-from vast_pyworker.market.contracts import Contract
+from vast_pyworker.market.rentals.contracts import Contract
 from vast_pyworker.vastai.states import Phase
 
 KEY = "ssh-ed25519 AAAAC3NzaSweep sweep@host"

@@ -8,8 +8,8 @@ from typing import Any
 
 from sweep_ground import LATE_S
 
-from vast_pyworker.market.fault_kinds import ANSWER_KINDS, WORLD_KINDS, check_params
-from vast_pyworker.market.faults import Fault
+from vast_pyworker.market.faults.book import Fault
+from vast_pyworker.market.faults.kinds import ANSWER_KINDS, WORLD_KINDS, check_params
 
 OF_LISTS = ("stale_list", "missing_page", "empty_list")
 RETRIED = (

@@ -12,6 +12,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import requests
@@ -20,7 +21,7 @@ from vast_pyworker.engine.running import RunningServer
 from vast_pyworker.engine.wsgi import WSGIApp
 from vast_pyworker.market.app import Conduct, build_app
 from vast_pyworker.market.composing import Built, MarketOptions, build
-from vast_pyworker.market.contracts import Contract
+from vast_pyworker.market.rentals.contracts import Contract
 from vast_pyworker.market.runtime.simulated import SimulatedRuntime
 from vast_pyworker.vastai.client import VastClient
 from vast_pyworker.vastai.pacing import Pacing
@@ -184,18 +185,21 @@ def _direct_session() -> requests.Session:
 
 
 @contextmanager
-def ground(name: str) -> Iterator[Ground]:
-    """A fresh market with its client, drawn by its name."""
+def ground(name: str, **changes: Any) -> Iterator[Ground]:
+    """A fresh market with its client, drawn by its name; ``changes`` are of its options."""
     numbers, seed = itertools.count(1), zlib.crc32(name.encode())
-    options = MarketOptions(
+    usual = MarketOptions(
         hosts=60, seed=seed, clock=0.0, credit=_RICH_USD, loading_median_s=0.5, limits=False
     )
+    options = replace(usual, **changes)
     built = build(
         options, SimulatedRuntime(), epoch=EPOCH, new_text=lambda: f"{next(numbers):032x}"
     )
     clock = built.parts.market.clock
     late = Lateness(clock.now, built.parts.market.advance)
-    conduct = Conduct(book=built.book, limits=None, sleep=late.hold, wall=clock.now, seed=seed)
+    conduct = Conduct(
+        book=built.book, limits=None, sleep=late.hold, wall=clock.now, seed=options.seed
+    )
     app = late.around(build_app(built.parts, conduct))
     with RunningServer(app, threads=48) as server:
         host, port = server.address

@@ -13,7 +13,7 @@ from vast_pyworker.errors import (
     NotFound,
     OutcomeUnknown,
 )
-from vast_pyworker.market.contracts import EXPIRED, QUEUED, STOPPED
+from vast_pyworker.market.rentals.contracts import EXPIRED, QUEUED, STOPPED
 from vast_pyworker.vastai.instances import BulkResult, Created, LaunchRequest
 from vast_pyworker.vastai.renting import NodesError, end, rent
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sweep_case import Case
 from sweep_faults import OF_LISTS
 
-from vast_pyworker.market.fault_kinds import WORLD_KINDS
+from vast_pyworker.market.faults.kinds import WORLD_KINDS
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,15 @@ def factor(ctx: click.Context, param: click.Parameter, value: str) -> float:
     show_default=True,
     help="Dollars on the account at the start.",
 )
+@click.option(
+    "--loading",
+    "loading_median_s",
+    metavar="SECONDS",
+    type=click.FloatRange(0, min_open=True),
+    default=MarketOptions.loading_median_s,
+    show_default=True,
+    help="How long images load, by the market's clock; half of them longer.",
+)
 @click.option("--state", type=_FILE, help="Keep everything in this file, and go on from it.")
 @click.option("--faults", type=_FILE, help="Faults to begin with, as JSON.")
 @click.option("--no-limits", is_flag=True, help="Answer as often as one asks.")
@@ -83,6 +92,7 @@ def market(
     runtime: str,
     hosts: int,
     credit: float,
+    loading_median_s: float,
     state: Path | None,
     faults: Path | None,
     no_limits: bool,
@@ -104,5 +114,6 @@ def market(
         limits=not no_limits,
         allow_remote=allow_remote,
         credit=credit,
+        loading_median_s=loading_median_s,
     )
     sys.exit(run(options))

@@ -9,13 +9,10 @@ from dataclasses import dataclass
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
-from . import shapes
-from .answer_faults import AnswerFaults
 from .api import (
     account,
     actions,
     billing,
-    guard,
     instances,
     operator,
     renting,
@@ -26,10 +23,12 @@ from .api import (
 )
 from .api.door import Door, Route
 from .api.parts import Parts
-from .faults import FaultBook
-from .limits import RateLimits
+from .calls import guard, shapes
+from .calls.limits import RateLimits
+from .faults.answer_faults import AnswerFaults
+from .faults.book import FaultBook
+from .faults.row_faults import RowFaults
 from .refusal import MarketRefusal
-from .row_faults import RowFaults
 
 log = logging.getLogger(__name__)
 

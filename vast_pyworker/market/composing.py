@@ -11,21 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from vast_pyworker.errors import SettingError
+from vast_pyworker.ports import is_loopback
 
-from . import store
-from .accounts import Accounts
+from .accounts.accounts import Accounts
+from .accounts.serverless import Serverless
+from .accounts.ssh_keys import SshKeys
+from .accounts.templates import Templates
 from .api.parts import Parts
-from .catalogue import generate
-from .clock import Clock
-from .faults import Fault, FaultBook, parse_faults
-from .limits import FORMS
+from .calls.limits import FORMS
+from .calls.unknown_paths import UnknownPaths
+from .faults.book import Fault, FaultBook, parse_faults
+from .instances.results import Results
 from .market import Market
-from .results import Results
+from .offers.catalogue import generate
 from .runtime import Runtime
-from .serverless import Serverless
-from .ssh_keys import SshKeys
-from .templates import Templates
-from .unknown_paths import UnknownPaths
+from .world import store
+from .world.clock import Clock
 
 DEFAULT_PORT = 8556
 DEFAULT_KEY = "market"
@@ -75,6 +76,11 @@ def check(options: MarketOptions) -> None:
         (not 0 <= options.loading_median_s < 1e6, "the loading time is a number of seconds"),
         (not options.key.strip(), "the key must not be empty"),
         (not 0 <= options.port <= 65_535, "--port is a number from 0 to 65535"),
+        (
+            not options.allow_remote and not is_loopback(options.host),
+            f"it has no secrets and runs programs, and other machines would see {options.host}; "
+            "use --host 127.0.0.1, or say --allow-remote",
+        ),
     )
     for is_wrong, sentence in wrong:
         if is_wrong:

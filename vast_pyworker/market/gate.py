@@ -7,11 +7,12 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from . import blows, passing
-from .clock import Clock
-from .faults import Fault, FaultBook
-from .launching import AT_CREATE
-from .world import World
+from . import passing
+from .faults import blows
+from .faults.book import Fault, FaultBook
+from .instances.launching import AT_CREATE
+from .world.clock import Clock
+from .world.world import World
 
 
 class Gate:

@@ -19,17 +19,17 @@ from types import FrameType
 
 from vast_pyworker.engine.running import RunningServer
 from vast_pyworker.errors import SettingError
+from vast_pyworker.ports import bound, url_of
 
 from .api.parts import Parts
 from .app import Conduct, build_app
-from .binding import listen_on, url_of
+from .calls.limits import RateLimits
 from .composing import MarketOptions, build, check
-from .faults import FaultBook
-from .limits import RateLimits
+from .faults.book import FaultBook
 from .runtime import Runtime
 from .runtime.processes import ProcessRuntime
 from .runtime.simulated import SimulatedRuntime
-from .ticking import Ticking
+from .world.ticking import Ticking
 
 __all__ = ["MarketOptions", "run"]
 
@@ -72,7 +72,7 @@ def _serve(
 ) -> None:
     """Everything in the order in which it must end the other way round."""
     check(options)
-    sock = listen_on(options.host, options.port, allow_remote=options.allow_remote)
+    sock = bound(options.host, options.port)
     held.callback(sock.close)
     runtime = _runtime(options, environ, held)
     held.callback(runtime.close)

@@ -10,20 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from . import actions, blows, inside, keeping, launching, listing, money_rows, passing
-from .accounts import Accounts
-from .billing import units
-from .catalogue import Catalogue
-from .clock import Clock
-from .faults import FaultBook
+from . import passing
+from .accounts.accounts import Accounts
+from .accounts.billing import units
+from .faults import blows
+from .faults.book import FaultBook
 from .gate import Gate
-from .instance_rows import instance_row
-from .launch_body import read_order
-from .machines import Machine
+from .instances import actions, inside, launch_body, launching
+from .offers.catalogue import Catalogue
+from .offers.search import search
+from .reports import instance_rows, listing, money_rows, summary
 from .runtime import Runtime
-from .search import search
-from .summary import summary
-from .world import World
+from .supply.machines import Machine
+from .world import keeping
+from .world.clock import Clock
+from .world.world import World
 
 Answer = dict[str, Any]
 Template = Mapping[str, Any] | None
@@ -72,7 +73,7 @@ class Market:
     ) -> Answer:
         """``{success, new_contract, instance_api_key}``; success false: it exists, but stands
         still. ``ssh_keys`` are put on it."""
-        order = read_order(body, template)
+        order = launch_body.read_order(body, template)
         with self._gate.creating("create", account) as (world, faults):
             return launching.create(world, account, ask_id, order, faults, ssh_keys)
 
@@ -108,7 +109,7 @@ class Market:
     def all_instances(self, account: int) -> list[Answer]:
         """Every full row, by id; for the old v0 list."""
         with self._gate.call("list", account) as world:
-            return [instance_row(world, each) for each in world.of_account(account)]
+            return [instance_rows.instance_row(world, each) for each in world.of_account(account)]
 
     def instance_filters(self, account: int) -> list[Answer]:
         """Distinct ``{actual_status, verification, gpu_name}``."""
@@ -119,7 +120,7 @@ class Market:
         """The full row; None for what is unknown, gone or another's."""
         with self._gate.call("show", account, instance_id) as world:
             contract = world.mine(account, instance_id)
-            return instance_row(world, contract) if contract else None
+            return instance_rows.instance_row(world, contract) if contract else None
 
     def logs(
         self,
@@ -271,16 +272,14 @@ class Market:
         params: Mapping[str, Any] | None = None,
     ) -> Answer:
         """A world fault at once, or in ``params["after_s"]``; on any instance where none is named.
-
-        ``{kind, instance_id, done}``: done is False where it does not fit, None for later.
-        """
+        ``{kind, instance_id, done}``: done is False where it does not fit, None for later."""
         with self._gate.now() as world:
             return blows.strike(world, kind, instance_id, account, params or {})
 
     def summary(self) -> Answer:
         """For the page: hosts, GPUs, instances by status, money."""
         with self._gate.now() as world:
-            return summary(world)
+            return summary.summary(world)
 
     def state(self) -> Answer:
         """Everything here as JSON values, for ``restore``."""

@@ -3,11 +3,12 @@ noticed, so that money and states do not depend on how often anybody looks."""
 
 from __future__ import annotations
 
-from . import blows, moves, outages
-from .agenda import Event
-from .billing import usd
-from .contracts import EXPIRED, RUNNING
-from .world import BACK, BLOW, DELETE, EXPIRE, GONE, LEAVE, STEP, World
+from .accounts.billing import usd
+from .faults import blows
+from .rentals.contracts import EXPIRED, RUNNING
+from .world import moves, outages
+from .world.agenda import Event
+from .world.world import BACK, BLOW, DELETE, EXPIRE, GONE, LEAVE, STEP, World
 
 
 def catch_up(world: World, now: float) -> None:

@@ -26,3 +26,8 @@ class MarketRefusal(PyworkerError):
         self.msg = msg
         self.shape = shape
         self.extra = extra
+
+
+def invalid(msg: str, code: str = "invalid_args") -> MarketRefusal:
+    """What most calls say to arguments that cannot be."""
+    return MarketRefusal(400, code, msg)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from vast_pyworker.market.catalogue import Catalogue, generate
-from vast_pyworker.market.machines import Ask, Machine, Occupancy
+from vast_pyworker.market.offers.catalogue import Catalogue, generate
+from vast_pyworker.market.supply.machines import Ask, Machine, Occupancy
 
 EPOCH = 1_760_000_000.0
 DAY_S = 86400.0

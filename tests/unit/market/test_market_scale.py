@@ -6,7 +6,7 @@ import threading
 import tracemalloc
 from unittest.mock import ANY
 
-from market_rig import BODY, Rig, alone
+from small_market import BODY, Rig, alone
 
 from vast_pyworker.market.refusal import MarketRefusal
 

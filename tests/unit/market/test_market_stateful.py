@@ -8,11 +8,11 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from market_rig import Rig, plain
+from small_market import Rig, plain
 
-from vast_pyworker.market.contracts import HOLDING, QUEUED, RUNNING
-from vast_pyworker.market.fault_kinds import WORLD_KINDS
+from vast_pyworker.market.faults.kinds import WORLD_KINDS
 from vast_pyworker.market.refusal import MarketRefusal
+from vast_pyworker.market.rentals.contracts import HOLDING, QUEUED, RUNNING
 
 ASKS = st.integers(0, 10)
 PICK = st.integers(0, 30)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from vast_pyworker.market import shapes
-from vast_pyworker.market.identities import user_row
-from vast_pyworker.market.refusal import MarketRefusal
+from vast_pyworker.market.accounts.identities import user_row
+from vast_pyworker.market.calls import shapes
+from vast_pyworker.market.calls.asking import Asked, number_of
+from vast_pyworker.market.refusal import MarketRefusal, invalid
 
-from .asking import Asked, number_of
 from .door import Route
 from .parts import Parts
 
@@ -69,9 +69,9 @@ class AccountCalls:
     def create_key(self, asked: Asked) -> dict[str, Any]:
         name, permissions = asked.body.get("name"), asked.body.get("permissions")
         if not isinstance(name, str) or not name:
-            raise MarketRefusal(400, "invalid_args", "'name' is required.")
+            raise invalid("'name' is required.")
         if permissions is not None and not isinstance(permissions, dict):
-            raise MarketRefusal(400, "invalid_args", "permissions must be an object.")
+            raise invalid("permissions must be an object.")
         _check_grants(asked, permissions)
         key = self._accounts.add_key(asked.account, name, permissions, self._now())
         return {"success": True, "id": key.id, "key": key.value, "permissions": key.permissions}
@@ -100,7 +100,7 @@ class AccountCalls:
     def delete_secret(self, asked: Asked) -> dict[str, Any]:
         name = asked.body.get("key")
         if not isinstance(name, str) or not name:
-            raise MarketRefusal(400, "invalid_args", "'key' required.")
+            raise invalid("'key' required.")
         self._accounts.delete_secret(asked.account, name)
         return {"success": True, "msg": "Environment variable deleted successfully"}
 
@@ -112,7 +112,7 @@ class AccountCalls:
 
 
 def _key_id(ident: str) -> int:
-    return number_of(ident, MarketRefusal(400, "invalid_args", "API Key ID not provided."))
+    return number_of(ident, invalid("API Key ID not provided."))
 
 
 def _check_grants(asked: Asked, permissions: Any) -> None:
@@ -132,5 +132,5 @@ def _pair(body: dict[str, Any]) -> tuple[str, str]:
     name, value = body.get("key"), body.get("value")
     if not isinstance(name, str) or not name or not isinstance(value, str):
         text = "Both 'key' and 'value' are required."
-        raise MarketRefusal(400, "invalid_args", text)
+        raise invalid(text)
     return name, value

@@ -6,9 +6,9 @@ from typing import Any
 
 from flask import request
 
-from vast_pyworker.market.refusal import MarketRefusal
+from vast_pyworker.market.calls.asking import Asked
+from vast_pyworker.market.refusal import MarketRefusal, invalid
 
-from .asking import Asked
 from .door import Route
 from .instances import READ, instance_id
 from .parts import Parts
@@ -47,7 +47,7 @@ def change_name(body: dict[str, Any]) -> str:
 
 
 def bad_bulk() -> MarketRefusal:
-    return MarketRefusal(400, "invalid_args", "invalid request format")
+    return invalid("invalid request format")
 
 
 def bad_command() -> MarketRefusal:

@@ -8,10 +8,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from vast_pyworker.market.refusal import MarketRefusal
+from vast_pyworker.market.calls.asking import Asked
+from vast_pyworker.market.refusal import MarketRefusal, invalid
+from vast_pyworker.market.reports.billing_rows import (
+    Row,
+    charge_row,
+    invoice_row,
+    payment_row,
+    rows_by_contract,
+)
 
-from .asking import Asked
-from .billing_rows import Row, charge_row, invoice_row, payment_row, rows_by_contract
 from .door import Route
 from .instances import READ, instance_id
 from .parts import Parts
@@ -57,7 +63,7 @@ class BillingCalls:
         """One row per instance, its kinds of charges as items."""
         day = _condition(asked, "day")
         if not {"gte", "lte"} <= set(day):
-            raise MarketRefusal(400, "invalid_args", _NO_DAYS)
+            raise invalid(_NO_DAYS)
         since, until = _seconds(day["gte"]), _seconds(day["lte"])
         found = self._market.charges(asked.account_id, since=since, until=until)
         return page_of(asked, rows_by_contract(found))
@@ -149,7 +155,7 @@ def _seconds(value: Any) -> float:
     try:
         seconds = float(value)
     except (TypeError, ValueError, OverflowError) as error:
-        raise MarketRefusal(400, "invalid_args", f"{value!r} is not a time.") from error
+        raise invalid(f"{value!r} is not a time.") from error
     if not 0 <= seconds <= 1e15:
-        raise MarketRefusal(400, "invalid_args", f"{value!r} is not a time.")
+        raise invalid(f"{value!r} is not a time.")
     return seconds

@@ -12,15 +12,21 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from vast_pyworker.market import shapes
-from vast_pyworker.market.accounts import Accounts
-from vast_pyworker.market.answer_faults import AnswerFaults
-from vast_pyworker.market.identities import Caller
-from vast_pyworker.market.limits import RateLimits
+from vast_pyworker.market.accounts.accounts import Accounts
+from vast_pyworker.market.accounts.identities import Caller
+from vast_pyworker.market.calls import shapes
+from vast_pyworker.market.calls.asking import (
+    BODY_LIMIT_BYTES,
+    Asked,
+    bad_body,
+    body_of,
+    identity_of,
+    key_of,
+)
+from vast_pyworker.market.calls.limits import RateLimits
+from vast_pyworker.market.faults.answer_faults import AnswerFaults
+from vast_pyworker.market.faults.row_faults import LIST_CALLS, Question
 from vast_pyworker.market.refusal import MarketRefusal
-from vast_pyworker.market.row_faults import LIST_CALLS, Question
-
-from .asking import BODY_LIMIT_BYTES, Asked, bad_body, body_of, identity_of, key_of
 
 View = Callable[..., Any]
 Body = dict[str, Any]

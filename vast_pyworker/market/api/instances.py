@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from vast_pyworker.market.refusal import MarketRefusal
+from vast_pyworker.market.calls.asking import Asked, number_of
+from vast_pyworker.market.refusal import MarketRefusal, invalid
 
-from .asking import Asked, number_of
 from .door import Route
 from .parts import Parts
 
@@ -31,7 +31,7 @@ def v1_routes(parts: Parts) -> list[Route]:
 
 def instance_id(ident: str) -> int:
     """The number in the path of an instance; MarketRefusal(400) where it is none."""
-    return number_of(ident, MarketRefusal(400, "invalid_args", "invalid instance_id"))
+    return number_of(ident, invalid("invalid instance_id"))
 
 
 class InstanceCalls:

@@ -12,11 +12,12 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from vast_pyworker.errors import SettingError
-from vast_pyworker.market import page, shapes
-from vast_pyworker.market.faults import FaultBook, parse_faults
-from vast_pyworker.market.refusal import MarketRefusal
+from vast_pyworker.market.calls import shapes
+from vast_pyworker.market.calls.asking import bytes_of
+from vast_pyworker.market.faults.book import FaultBook, parse_faults
+from vast_pyworker.market.refusal import MarketRefusal, invalid
+from vast_pyworker.market.reports import page
 
-from .asking import bytes_of
 from .parts import Parts
 
 _LONGEST_ADVANCE_S = 10 * 366 * 86_400.0
@@ -92,10 +93,10 @@ class OperatorCalls:
         body = _object()
         number = body.get("instance_id")
         if number is not None and type(number) is not int:
-            raise _refused("instance_id is a number, or left out for any instance.")
+            raise invalid("instance_id is a number, or left out for any instance.")
         params = body.get("params") or {}
         if not isinstance(params, dict):
-            raise _refused("params is an object.")
+            raise invalid("params is an object.")
         return self._market.strike(body.get("kind"), number, params=params)
 
     def advance(self) -> dict[str, Any]:
@@ -110,7 +111,7 @@ class OperatorCalls:
         numbers = [account.id for account in self._parts.accounts]
         number = body.get("account", numbers[0])
         if type(number) is not int or number not in numbers:
-            raise _refused(f"account is one of {', '.join(map(str, numbers))}.")
+            raise invalid(f"account is one of {', '.join(map(str, numbers))}.")
         self._market.add_credit(number, usd)
         return {"success": True, "account": number, "credit": self._market.bill(number)["credit"]}
 
@@ -122,14 +123,10 @@ def _answered(view: Callable[[], Any]) -> Callable[[], Response]:
         except MarketRefusal as refusal:
             return shapes.refused(refusal)
         except SettingError as error:
-            return shapes.refused(_refused(str(error)))
+            return shapes.refused(invalid(str(error)))
         return done if isinstance(done, Response) else shapes.answer(done)
 
     return answered
-
-
-def _refused(msg: str) -> MarketRefusal:
-    return MarketRefusal(400, "invalid_args", msg)
 
 
 def _sent() -> Any:
@@ -138,18 +135,18 @@ def _sent() -> Any:
     try:
         return json.loads(sent)
     except (ValueError, RecursionError) as error:
-        raise _refused(f"Send JSON: {error}") from error
+        raise invalid(f"Send JSON: {error}") from error
 
 
 def _object() -> dict[str, Any]:
     body = _sent()
     if not isinstance(body, dict):
-        raise _refused("Send a JSON object.")
+        raise invalid("Send a JSON object.")
     return body
 
 
 def _number(body: dict[str, Any], name: str, largest: float) -> float:
     value = body.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= largest:
-        raise _refused(f"{name} is a number from 0 to {largest:g}.")
+        raise invalid(f"{name} is a number from 0 to {largest:g}.")
     return float(value)

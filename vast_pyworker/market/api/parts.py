@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vast_pyworker.market.accounts import Accounts
+from vast_pyworker.market.accounts.accounts import Accounts
+from vast_pyworker.market.accounts.serverless import Serverless
+from vast_pyworker.market.accounts.ssh_keys import SshKeys
+from vast_pyworker.market.accounts.templates import Templates
+from vast_pyworker.market.calls.unknown_paths import UnknownPaths
+from vast_pyworker.market.instances.results import Results
 from vast_pyworker.market.market import Market
-from vast_pyworker.market.results import Results
-from vast_pyworker.market.serverless import Serverless
-from vast_pyworker.market.ssh_keys import SshKeys
-from vast_pyworker.market.templates import Templates
-from vast_pyworker.market.unknown_paths import UnknownPaths
 
 
 @dataclass(frozen=True)

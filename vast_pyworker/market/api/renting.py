@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vast_pyworker.market.gpus import MODELS
-from vast_pyworker.market.refusal import MarketRefusal
+from vast_pyworker.market.calls.asking import Asked, number_of
+from vast_pyworker.market.refusal import MarketRefusal, invalid
+from vast_pyworker.market.supply.gpus import MODELS
 
-from .asking import Asked, number_of
 from .door import Route
 from .parts import Parts
 
@@ -59,7 +59,7 @@ class RentingCalls:
 
     def create(self, asked: Asked, ident: str) -> dict[str, Any]:
         text = "'id' is required and must be a valid offer ID"
-        ask_id = number_of(ident, MarketRefusal(400, "invalid_args", text))
+        ask_id = number_of(ident, invalid(text))
         return self._parts.market.create(
             asked.account_id, ask_id, asked.body, **self._with(asked, asked.body)
         )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from flask import Response
 
-from vast_pyworker.market import shapes
+from vast_pyworker.market.calls import shapes
+from vast_pyworker.market.calls.asking import Asked
 
-from .asking import Asked
 from .door import Route
 from .parts import Parts
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from vast_pyworker.market.refusal import MarketRefusal
+from vast_pyworker.market.calls.asking import Asked, number_of
+from vast_pyworker.market.refusal import MarketRefusal, invalid
 
-from .asking import Asked, number_of
 from .door import Route
 from .parts import Parts
 
@@ -59,11 +59,11 @@ def autoscaler_routes(parts: Parts) -> list[Route]:
 
 
 def _endpoint_id(ident: str) -> int:
-    return number_of(ident, MarketRefusal(400, "invalid_args", "Invalid endpoint job ID"))
+    return number_of(ident, invalid("Invalid endpoint job ID"))
 
 
 def _group_id(ident: str) -> int:
-    return number_of(ident, MarketRefusal(400, "invalid_args", _NOT_A_NUMBER))
+    return number_of(ident, invalid(_NOT_A_NUMBER))
 
 
 class ServerlessCalls:
@@ -155,7 +155,7 @@ class ServerlessCalls:
         right = isinstance(hash_id, str | None) and (number is None or type(number) is int)
         if not right or not self._templates.known(asked.account_id, number, hash_id):
             text = f"Template {number if hash_id is None else hash_id} not found."
-            raise MarketRefusal(400, "invalid_args", text)
+            raise invalid(text)
 
 
 def _no_logs() -> dict[str, str]:

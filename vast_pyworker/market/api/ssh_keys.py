@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from vast_pyworker.market.refusal import MarketRefusal
+from vast_pyworker.market.calls.asking import Asked, number_of
+from vast_pyworker.market.refusal import invalid
 
-from .asking import Asked, number_of
 from .door import Route
 from .instances import READ, instance_id
 from .parts import Parts
@@ -28,7 +28,7 @@ def routes(parts: Parts) -> list[Route]:
 
 
 def _key_id(ident: str) -> int:
-    return number_of(ident, MarketRefusal(400, "invalid_args", "No ssh key provided"))
+    return number_of(ident, invalid("No ssh key provided"))
 
 
 class SshKeyCalls:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from vast_pyworker.market import filters
-from vast_pyworker.market.columns import FLAG, NUMBER, TEXT, Column
-from vast_pyworker.market.refusal import MarketRefusal
-from vast_pyworker.market.templates import CONTENT
+from vast_pyworker.market.accounts.templates import CONTENT
+from vast_pyworker.market.calls.asking import Asked
+from vast_pyworker.market.offers import filters
+from vast_pyworker.market.offers.columns import FLAG, NUMBER, TEXT, Column
+from vast_pyworker.market.refusal import MarketRefusal, invalid
 
-from .asking import Asked
 from .door import Route
 from .parts import Parts
 
@@ -78,7 +78,7 @@ class TemplateCalls:
         number, hash_id = body.get("id"), body.get("hash_id")
         if type(number) is not int or not isinstance(hash_id, str):
             text = "Missing hash_id or template id."
-            raise MarketRefusal(400, "invalid_args", text)
+            raise invalid(text)
         row, changed = self._templates.update(asked.account_id, number, hash_id, body)
         msg = "Created an Edited Copy" if changed else "No Edits made"
         return {"success": True, "hash_id": row["hash_id"], "msg": msg, "template": row}
@@ -92,7 +92,7 @@ class TemplateCalls:
         )
         if number is None:
             text = f"Unable to Update Template. None found for given Hash ID: {hash_id}"
-            raise MarketRefusal(400, "invalid_args", text)
+            raise invalid(text)
         row, _ = self._templates.update(asked.account_id, number, str(hash_id), body)
         msg = f"Template {row['id']} Updated Successfully"
         return {"success": True, "hash_id": row["hash_id"], "msg": msg, "template": row}

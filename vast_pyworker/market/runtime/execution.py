@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from vast_pyworker.market.refusal import MarketRefusal
+from vast_pyworker.market.refusal import invalid
 
 TIMEOUT_S = 10.0
 MOST_OUTPUT = 2**20
@@ -31,7 +31,7 @@ def execute(command: str, folder: Path, environ: Mapping[str, str]) -> str:
     """What the command prints, errors included, run in ``folder``; raises MarketRefusal."""
     program, *words = _words(command)
     if program not in OPTIONS:
-        raise _refused(f"Only {', '.join(OPTIONS)} can be executed, not {program!r}.")
+        raise invalid(f"Only {', '.join(OPTIONS)} can be executed, not {program!r}.")
     for word in words:
         _check(program, word, folder)
     try:
@@ -46,7 +46,7 @@ def execute(command: str, folder: Path, environ: Mapping[str, str]) -> str:
             check=False,
         )
     except subprocess.TimeoutExpired as exc:
-        raise _refused(f"{program} took longer than {TIMEOUT_S:g} s: name less.") from exc
+        raise invalid(f"{program} took longer than {TIMEOUT_S:g} s: name less.") from exc
     return done.stdout[:MOST_OUTPUT].decode(errors="replace")
 
 
@@ -54,19 +54,19 @@ def _words(command: str) -> list[str]:
     try:
         words = shlex.split(command)
     except ValueError as exc:
-        raise _refused(f"The command cannot be read ({exc}): close its quotes.") from exc
+        raise invalid(f"The command cannot be read ({exc}): close its quotes.") from exc
     if not words or "\0" in command:
-        raise _refused("The command is empty: give ls, rm or du.")
+        raise invalid("The command is empty: give ls, rm or du.")
     return words
 
 
 def _check(program: str, word: str, folder: Path) -> None:
     if word.startswith("-"):
         if not OPTIONS[program].fullmatch(word):
-            raise _refused(f"{program} may not be given {word!r}: leave it out.")
+            raise invalid(f"{program} may not be given {word!r}: leave it out.")
         return
     if not _is_inside(Path(word), folder):
-        raise _refused(f"{word!r} leads out of the instance's directory: give a path below it.")
+        raise invalid(f"{word!r} leads out of the instance's directory: give a path below it.")
 
 
 def _is_inside(path: Path, folder: Path) -> bool:
@@ -76,7 +76,3 @@ def _is_inside(path: Path, folder: Path) -> bool:
         return (folder / path).resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError):  # a name too long, a link to itself
         return False
-
-
-def _refused(sentence: str) -> MarketRefusal:
-    return MarketRefusal(400, "invalid_args", sentence)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 
-from vast_pyworker.market.refusal import MarketRefusal
+from vast_pyworker.market.refusal import MarketRefusal, invalid
 
 from . import Box, PortMap
 from .environment import seen_ports
@@ -63,7 +63,7 @@ class SimulatedRuntime:
         program = command.split(maxsplit=1)[0] if command.strip() else ""
         if program not in OPTIONS:
             told = f"Only {', '.join(OPTIONS)} can be executed, not {program!r}."
-            raise MarketRefusal(400, "invalid_args", told)
+            raise invalid(told)
         return {"ls": "total 0\n", "rm": "", "du": "4\t.\n"}[program]
 
     def close(self) -> None:

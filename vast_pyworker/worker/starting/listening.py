@@ -12,10 +12,9 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from vast_pyworker.errors import NotStarted, SettingError
 from vast_pyworker.failure import Exit
+from vast_pyworker.ports import owner_of
 from vast_pyworker.settings import Settings
 
 ANSWER_TIMEOUT_S = 5.0
@@ -69,21 +68,6 @@ def check_free(place: Place) -> None:
             probe.bind((place.host, place.port))
         except OSError as exc:
             raise _why_not(place, exc) from exc
-
-
-def owner_of(port: int) -> str:
-    """The process that listens on ``port``, for people; its arguments are not shown."""
-    for connection in psutil.net_connections("tcp"):
-        local = connection.laddr
-        if connection.status == psutil.CONN_LISTEN and local and local.port == port:
-            if connection.pid is None:
-                break
-            try:
-                name = psutil.Process(connection.pid).name()
-            except psutil.Error:
-                break
-            return f"{name} (pid {connection.pid})"
-    return "a process that this user may not see"
 
 
 def status_of(place: Place, target: str = "/livez") -> int | None:

@@ -1,0 +1,10 @@
+"""Lets the tests in every room here import ``small_market`` and what else lies beside this file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = str(Path(__file__).resolve().parent)
+if HERE not in sys.path:
+    sys.path.insert(0, HERE)
