@@ -15,7 +15,7 @@ PACKAGE = "vast_pyworker"
 # The most specific prefix wins. A module imports its own layer and those below.
 LAYERS = {
     "vast_pyworker": 2,
-    "vast_pyworker.model": 0,
+    "vast_pyworker.model": 1,
     "vast_pyworker.errors": 0,
     "vast_pyworker.wire": 1,
     "vast_pyworker.settings": 1,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,8 +23,11 @@ def main() -> int | None:
     importlib.import_module(here.name)
     del sys.argv[0]
     module, _, name = sys.argv[0].partition(":")
-    function = _function(module, name)
-    return int(function() or 0)
+    try:
+        return int(_function(module, name)() or 0)
+    except KeyboardInterrupt:  # at a keyboard, before there is anybody to say more
+        sys.stderr.write("Stopped by SIGINT.\n")
+        return 128 + signal.SIGINT
 
 
 def _function(module: str, name: str) -> Callable[[], Any]:

@@ -76,8 +76,7 @@ def guarded(step: Callable[[], int], environ: Mapping[str, str], *, reports: boo
         code, sentence = _code_of(exc), str(exc)
     except OSError as exc:
         code, sentence = _of_os_error(exc)
-    # The edge of the program: whatever else happens must still be said and reported.
-    except Exception as exc:
+    except Exception as exc:  # the edge of the program: whatever happens is said and reported
         log.debug("unexpected failure", exc_info=True)
         code, sentence = Exit.UNEXPECTED, f"Unexpected {type(exc).__name__}: {exc}."
     with suppress(Stopped):

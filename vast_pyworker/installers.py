@@ -106,8 +106,8 @@ def run(command: Sequence[str], lock: int) -> None:
     except subprocess.TimeoutExpired:
         _kill(process)
         output = f"no end after {STEP_TIMEOUT_S:.0f} seconds"
-    except BaseException:
-        _kill(process)  # stopped by a signal: leave nothing behind that still writes
+    except BaseException:  # stopped by a signal: leave nothing behind that still writes
+        _kill(process)
         raise
     if process.returncode != 0:
         raise _explained(command, output)

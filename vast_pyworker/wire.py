@@ -28,6 +28,10 @@ EXTENDED_HEADER = "X-Pyworker-Extended"
 # An autoscaler of Vast's knows loading, loaded and errored. These are loaded to it.
 ACCEPTING = frozenset((State.READY, State.BUSY))
 
+ASSUMED_PERF = 100.0
+"""Units of work per second that a worker without a benchmark says in the classic shape: one request
+of the default worth each second. There, 0 reads as loading, and nothing would be routed to it."""
+
 _STATUS = {
     Outcome.FINISHED: "Success",
     Outcome.FAILED: "Error",
@@ -35,6 +39,7 @@ _STATUS = {
     Outcome.REJECTED: "Rejected",
 }
 _OUTCOME = {status: outcome for outcome, status in _STATUS.items()}
+_FINISHED, _CANCELLED = Outcome.FINISHED, Outcome.CANCELLED  # an enum is slow at looking up
 
 
 def encode_report(report: Report, extended: bool = False) -> dict[str, Any]:
@@ -42,9 +47,12 @@ def encode_report(report: Report, extended: bool = False) -> dict[str, Any]:
 
     The classic shape has no word for a worker that is draining or degraded: such a worker, like
     any that takes no requests, says what a loading one says, ``loadtime`` and ``max_perf`` 0, so
-    that nothing is routed to it. Extended, both keep their values and ``state`` says the rest.
+    that nothing is routed to it. Extended, both keep their values and ``state`` says the rest; a
+    ``max_perf`` of 0 is then a capacity that is not known.
     """
     takes_requests = extended or report.state is None or report.state in ACCEPTING
+    is_unmeasured = not extended and report.state in ACCEPTING and report.max_perf == 0
+    max_perf = ASSUMED_PERF if is_unmeasured else report.max_perf
     body: dict[str, Any] = {
         "id": report.worker_id,
         "mtoken": report.mtoken,
@@ -54,7 +62,7 @@ def encode_report(report: Report, extended: bool = False) -> dict[str, Any]:
         "rej_load": report.rejected_load_delta,
         "new_load": report.new_load_delta,
         "error_msg": report.error_msg,
-        "max_perf": report.max_perf if takes_requests else 0.0,
+        "max_perf": max_perf if takes_requests else 0.0,
         "cur_perf": report.served_load_delta,
         "cur_capacity": 0,
         "max_capacity": 0,
@@ -129,7 +137,7 @@ def encode_ends(worker_id: int, mtoken: str, ends: tuple[RequestEnd, ...]) -> di
         "requests": [
             {
                 "request_idx": end.request_idx,
-                "success": end.outcome in (Outcome.FINISHED, Outcome.CANCELLED),
+                "success": end.outcome is _FINISHED or end.outcome is _CANCELLED,
                 "status": _STATUS[end.outcome],
                 "entered_queue_at": end.entered_at,
                 "work_started_at": end.started_at,

@@ -18,7 +18,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-_PATHS = ("folder", "state", "faults", "groups", "tls_cert", "tls_key")
+_PATHS = ("folder", "state", "faults", "groups", "tls_cert", "tls_key", "worker_ca")
 
 
 def main(argv: list[str]) -> int:

@@ -12,6 +12,9 @@ CENT = 0.005
 HAD_ONE_S = 15.0
 """A request that met a ready worker for so long in sum and was not answered is lost."""
 
+READY_SHARE = 0.5
+"""Of the hostile time some worker has to be ready so long, or no request proves anything."""
+
 Sighting = tuple[float, int]
 
 
@@ -49,6 +52,13 @@ def met_s(outcome: Outcome, sightings: Sequence[Sighting]) -> float:
     return total
 
 
+def ready_share(sightings: Sequence[Sighting]) -> float:
+    """The share of the time in which a worker was seen ready; 0.0 where nobody looked."""
+    spans = [(until - since, ready > 0) for (since, ready), (until, _) in pairwise(sightings)]
+    whole = sum(span for span, _ in spans)
+    return sum(span for span, ready in spans if ready) / whole if whole > 0 else 0.0
+
+
 def verdicts(
     outcomes: Sequence[Outcome],
     sightings: Sequence[Sighting],
@@ -60,10 +70,12 @@ def verdicts(
     answered = sum(each.status == 200 for each in outcomes)
     without = len(outcomes) - answered - len(gone)
     same = abs(bill.market - bill.after) < CENT
+    share = ready_share(sightings)
     return [
         Verdict("requests answered", f"{answered} of {len(outcomes)}", answered > 0),
         Verdict("requests lost that had a ready worker", str(len(gone)), not gone),
         Verdict("requests that met no worker in their time", str(without), True),
+        Verdict("time with a ready worker", f"{share:.0%}", share >= READY_SHARE),
         Verdict("bill: the market's", f"${bill.market:.6f}", bill.market > 0),
         Verdict("bill: the page's", f"${bill.after:.6f}", same),
         Verdict("  before it had read the market's", f"${bill.before:.6f}", True),

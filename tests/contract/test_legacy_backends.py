@@ -296,7 +296,7 @@ class TestPicture:
         with serve("picture") as world:
             world.write("Model loaded in 1.5s")
             world.write("POST /sdapi/v1/txt2img took 45.2")
-            world.report(lambda report: report.get("overloaded"))
+            assert world.report(lambda report: report.get("overloaded"))["overloaded"] is True
 
 
 class TestCounter:
@@ -324,7 +324,7 @@ class TestCounter:
     def test_a_thread_that_never_ends_does_not_keep_the_worker_from_ending(self, serve):
         with serve("counter") as world:
             world.process.send_signal(signal.SIGTERM)
-            world.process.wait(30)
+            assert world.process.wait(30) == 0
 
 
 def test_the_routes_of_2024_for_the_log_watch_want_the_master_token(serve):

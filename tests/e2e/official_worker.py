@@ -20,8 +20,8 @@ def main() -> None:
     handler = HandlerConfig(
         route="/generate",
         allow_parallel_requests=True,
-        max_queue_time=None,
-        workload_calculator=lambda payload: 10.0,
+        max_queue_time=10.0,
+        workload_calculator=lambda payload: float(payload.get("load", 10.0)),
         benchmark_config=BenchmarkConfig(dataset=[{"script": {}}]),
     )
     config = WorkerConfig(

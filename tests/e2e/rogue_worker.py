@@ -4,20 +4,23 @@
 
 The payload's ``answers`` are what the requests of its ``name`` get, one after another: a status,
 ``image``, ``garbage`` (200 and no JSON) or ``drop`` (the connection). ``close`` shuts the port for
-good after the answer, while the reports go on. The settings are those of an instance.
+good after the answer, while the reports go on. The settings are those of an instance; with CERT and
+CERT_KEY, two files, it speaks TLS.
 """
 
 import base64
 import json
 import os
 import socket
+import ssl
 import threading
 import time
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 PORT = int(os.environ["WORKER_PORT"])
-URL = f"http://{os.environ['PUBLIC_IPADDR']}:{os.environ[f'VAST_TCP_PORT_{PORT}']}"
+SCHEME = "https" if "CERT" in os.environ else "http"
+URL = f"{SCHEME}://{os.environ['PUBLIC_IPADDR']}:{os.environ[f'VAST_TCP_PORT_{PORT}']}"
 PNG = base64.b64decode("iVBORw0KGgo=")
 REPORT_EVERY_S = 1.0
 seen: dict[str, int] = {}
@@ -80,6 +83,10 @@ TOKEN = os.environ["MASTER_TOKEN"]
 
 def main() -> None:
     server = ThreadingHTTPServer(("127.0.0.1", PORT), Handler)
+    if SCHEME == "https":
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(os.environ["CERT"], os.environ["CERT_KEY"])
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     serving = threading.Thread(target=server.serve_forever, args=(0.05,))
     serving.start()
     while True:

@@ -22,7 +22,8 @@ LIMIT_S = 30.0
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    none = Group("none", keys={"min_instances": 0, "max_instances": 2, "policy": "vast"})
+    keys = {"min_instances": 0, "max_instances": 2, "policy": "vast"}
+    none = Group("none", keys=keys, tables={"policy_options": {"cold_workers": 0}})
     with running_fleet(tmp_path_factory.mktemp("management"), none) as fleet:
         yield fleet
 

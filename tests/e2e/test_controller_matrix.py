@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import requests
 from fleet_support import Fleet, Group, Relayed, relaying, running_fleet
+from route_stub import certify
 
 pytest.importorskip("vastai", reason="the official client is not installed: vastai==1.9.1")
 pytestmark = pytest.mark.official
@@ -24,27 +25,35 @@ ROGUE = Path(__file__).with_name("rogue_worker.py")
 TIMEOUTS = (TimeoutError, asyncio.TimeoutError)
 
 
-def rogues(name: str, **keys: Any) -> Group:
+def rogues(name: str, env: dict[str, str] | None = None, **keys: Any) -> Group:
     onstart = f"#!/bin/bash\nexec {shlex.quote(sys.executable)} {shlex.quote(str(ROGUE))}\n"
-    return Group(name, "rogue", keys=keys, onstart=onstart)
+    return Group(name, "rogue", keys=keys, env=env or {}, onstart=onstart)
 
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    folder = tmp_path_factory.mktemp("matrix")
+    certify(folder)  # by an authority that the controller does not hand out
+    pair = {"CERT": str(folder / "worker.crt"), "CERT_KEY": str(folder / "worker.key")}
     groups = (
         rogues("rogue"),
+        rogues("untrusted", pair),
         rogues("from-none", min_instances=0, policy="target"),
         rogues("never", min_instances=0, max_instances=0),
     )
-    with running_fleet(tmp_path_factory.mktemp("matrix"), *groups) as fleet:
+    with running_fleet(folder, *groups) as fleet:
         fleet.controller.await_ready("rogue", 1)
         yield fleet
 
 
 @pytest.fixture
 def relayed(fleet: Fleet) -> Iterator[Relayed]:
+    """What no client may ever get is looked for in every answer."""
     with relaying(fleet.controller.url) as relayed:
         yield relayed
+    granted = [each for each in relayed if "url" in each]
+    assert all(each["url"] for each in granted), "a url of nothing is a hot loop"
+    assert all(each["request_idx"] for each in relayed if each["_status"] == 200)
 
 
 class Row:
@@ -80,6 +89,18 @@ def test_500_without_retries(row: Row, relayed: Relayed) -> None:
     assert (answer["ok"], answer["status"], len(relayed)) == (False, 500, 1)
 
 
+def test_as_many_tries_as_the_caller_allows(fleet: Fleet, relayed: Relayed) -> None:
+    async def play(endpoint: Any) -> Any:
+        payload = {"name": "two tries", "answers": [500]}
+        return await endpoint.client.queue_endpoint_request(
+            endpoint, "/any", payload, max_retries=2, timeout=30
+        )
+
+    answer = fleet.run(play, "rogue", by=relayed.url)
+    assert (answer["ok"], answer["status"]) == (False, 500)
+    assert len(relayed.urls) == 2 and len(relayed.idxs) == 1
+
+
 def test_429_and_then_200(row: Row, relayed: Relayed) -> None:
     assert row.ask(429, 200, timeout=30)["status"] == 200
     assert len(relayed.urls) == 2 and len(relayed.idxs) == 1
@@ -103,6 +124,14 @@ def test_a_worker_that_cannot_be_understood_is_no_hot_loop(
 ) -> None:
     with pytest.raises(TIMEOUTS):
         row.ask(trouble, timeout=4)
+    assert_tamed(relayed)
+
+
+def test_a_certificate_of_nobody_is_no_hot_loop(fleet: Fleet, relayed: Relayed) -> None:
+    (member,) = fleet.controller.await_ready("untrusted", 1)
+    assert member["url"].startswith("https:")
+    with pytest.raises(TIMEOUTS):
+        fleet.ask("untrusted", "/any", {}, by=relayed.url, timeout=4)
     assert_tamed(relayed)
 
 
@@ -135,6 +164,35 @@ def test_never_ready_is_a_timeout_after_a_few_polls(fleet: Fleet, relayed: Relay
     assert not relayed.urls and 2 <= len(relayed) <= 5 and len(relayed.idxs) == 1
     (waiting,) = fleet.controller.get("/queues/never")["waiting"]
     assert waiting["request_idx"] in relayed.idxs
+
+
+def test_a_provider_that_is_away_is_no_trouble_of_clients(fleet: Fleet, relayed: Relayed) -> None:
+    """What passes is never a status that their client takes for final."""
+    fleet.market.suffer({"kind": "error_before", "calls": ["*"], "params": {"status": 503}})
+    try:
+        assert fleet.ask("rogue", "/any", {}, by=relayed.url, timeout=20)["status"] == 200
+        with pytest.raises(TIMEOUTS):
+            fleet.ask("never", "/any", {}, by=relayed.url, timeout=3)
+        assert {each["_status"] for each in relayed} == {200}
+    finally:
+        fleet.market.suffer()
+
+
+def test_their_other_client_asks_by_the_same_address(fleet: Fleet) -> None:
+    from vastai import AsyncClient
+
+    here = fleet.controller.url
+
+    class LocalClient(AsyncClient):  # type: ignore[misc]
+        SSL_CERT_URL = here + "/static/jvastai_root.cer"
+
+    async def main() -> Any:
+        async with LocalClient(fleet.controller.admin_key, vast_server=here) as client:
+            found = client.serverless(autoscaler_url=here)
+            endpoint = await found.get_endpoint("rogue")
+            return await endpoint.request("/any", {}, timeout=20)
+
+    assert asyncio.run(asyncio.wait_for(main(), 60))["status"] == 200
 
 
 def test_a_report_of_somebody_else_is_not_believed(fleet: Fleet) -> None:

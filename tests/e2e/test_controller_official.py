@@ -5,7 +5,10 @@ Its reports are taken, it becomes ready, it accepts our grants, and it tells us 
 
 from __future__ import annotations
 
+import asyncio
+import os
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -101,6 +104,62 @@ def test_a_session_with_them(fleet: Fleet) -> None:
     assert fleet.run(play, "theirs") == [200, True]
 
 
+def test_a_worker_of_theirs_that_is_full_is_asked_again(fleet: Fleet, model: FakeModel) -> None:
+    """It answers 429 while more waits than it does in its time, and their client comes back."""
+
+    async def play(endpoint: Any) -> list[Any]:
+        heavy = {"load": 2000, "script": {"name": "heavy", "hold": 0}}
+        held = [endpoint.request("/generate", heavy, timeout=40) for _ in range(2)]
+        await asyncio.to_thread(model.wait, lambda model: len(model.seen) >= before + 2, 20)
+        refused = await endpoint.request("/generate", {"script": {}}, retry=False, timeout=20)
+        later = endpoint.request("/generate", {"script": {}}, timeout=40)
+        await asyncio.sleep(0)
+        model.release("heavy")
+        return [
+            refused["status"],
+            *[each["status"] for each in [*[await h for h in held], await later]],
+        ]
+
+    before = len(model.seen)
+    assert fleet.run(play, "theirs") == [429, 200, 200, 200]
+
+
+def test_a_model_of_theirs_that_fails_once_is_asked_again(fleet: Fleet, model: FakeModel) -> None:
+    name = {"name": "fails once", "status": 503}
+    answer = fleet.ask("theirs", "/generate", {"script": name}, retry=False, timeout=20)
+    assert answer["status"] == 503
+    assert fleet.ask("theirs", "/generate", {"script": {}}, timeout=20)["status"] == 200
+
+
+def test_who_was_at_a_killed_worker_of_theirs_is_answered_by_the_other(
+    fleet: Fleet, model: FakeModel
+) -> None:
+    def kill() -> int:
+        assert model.wait(lambda model: model.state_of("orphan") == "running", 20)
+        member = wait_until(lambda: next(_busy(fleet), None), "worker with a request")
+        for process in fleet.market.processes(member["id"]):
+            os.kill(process.pid, signal.SIGKILL)
+        model.wait(lambda m: sum(each.script.name == "orphan" for each in m.seen) == 2, 30)
+        model.release("orphan")
+        return int(member["id"])
+
+    async def play(endpoint: Any) -> list[Any]:
+        payload = {"script": {"name": "orphan", "hold": 0}}
+        asked = asyncio.ensure_future(endpoint.request("/generate", payload, timeout=50))
+        killed = await asyncio.to_thread(kill)
+        return [killed, await asked]
+
+    killed, answer = fleet.run(play, "theirs")
+    urls = {each["id"]: each["url"] for each in fleet.controller.members("theirs")}
+    assert answer["status"] == 200 and answer["url"] != urls.get(killed)
+    fleet.controller.post(f"/instances/{killed}/drop", {"reason": "its worker was killed"})
+    fleet.controller.await_ready("theirs", 2, limit_s=90)
+
+
+def _busy(fleet: Fleet) -> Iterator[dict[str, Any]]:
+    return (each for each in fleet.controller.members("theirs") if each["in_flight"])
+
+
 def test_what_has_ended_is_counted_no_more(fleet: Fleet, model: FakeModel) -> None:
     """Work that they were sent stands at them until they say that it is over."""
     before = len(model.seen)
@@ -108,7 +167,9 @@ def test_what_has_ended_is_counted_no_more(fleet: Fleet, model: FakeModel) -> No
         answer = fleet.ask("theirs", "/generate", {"script": {}}, cost=700)
         assert answer["status"] == 200
     assert len(model.seen) == before + 4
-    wait_until(lambda: all(each["cur_load"] == 0 for each in workers(fleet)), "end of the load", 15)
+    wait_until(
+        lambda: all(each.get("cur_load") == 0 for each in workers(fleet)), "end of the load", 15
+    )
 
 
 def test_the_end_of_the_controller_ends_them(fleet: Fleet) -> None:

@@ -200,8 +200,47 @@ def test_nothing_runs_over_the_edge_and_text_can_be_read(visit, controller, sche
     controller.tick()
     page = visit(viewport=size, color_scheme=scheme, has_touch=size is not DESKTOP)
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
-    for selector in ("body", ".totals small", "#decisions span", ".chart figcaption", ".error"):
+    for selector in (
+        "body", ".totals small", "#decisions span", ".chart figcaption", ".error",
+        ".axis span", ".scale span", ".stream time", ".counts .zero",
+    ):  # fmt: skip
         assert page.evaluate(CONTRAST, selector) >= 4.5, selector
+
+
+def test_a_long_error_is_cut_and_can_be_read_in_full_by_keyboard(visit, controller):
+    ident = controller.parts.loop.fleet.members[0].intent.instance_id
+    controller.ears.errors[ident] = "CUDA out of memory: " + "why and how " * 60
+    controller.tick()
+    page = visit(viewport=PHONE)
+    error = page.locator(".members .error").first
+    cut = error.bounding_box()["height"]
+    error.focus()
+    page.wait_for_function(
+        "(cut) => document.activeElement.getBoundingClientRect().height > 2 * cut", arg=cut
+    )
+
+
+def test_charts_say_how_far_their_scales_reach(visit, controller):
+    page = visit()
+    assert text_of(page, "#groups .scale").split() == ["300", "0"]
+    tops = page.locator("#money .scale span:first-child").all_inner_texts()
+    assert len(tops) == 2 and all(each.startswith("$") for each in tops)
+
+
+def test_money_comes_before_many_groups(browser, tmp_path):
+    groups = [fake_group(f"g{number}", min_instances=0) for number in range(50)]
+    with FakeController(tmp_path, fake_wishes(*groups)) as running:
+        running.tick(10, times=2)
+        context = browser.new_context(viewport=DESKTOP)
+        page = context.new_page()
+        page.goto(running.url)
+        page.fill("#key", running.keys[Right.READ])
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#live.on")
+        assert page.locator("#groups article").count() == 50
+        at = {each: page.locator(f"#{each}").bounding_box()["y"] for each in ("money", "groups")}
+        assert at["money"] < at["groups"]
+        context.close()
 
 
 def test_it_is_whole_without_its_script(visit, controller, browser):

@@ -187,6 +187,8 @@ def test_plan_prints_what_would_be_done_and_does_nothing(tmp_path, market):
     [
         ({"tls_cert": Path("/nowhere.pem")}, "--tls-cert"),
         ({"tls_key": Path("/nowhere.pem")}, "--tls-cert"),
+        ({"worker_ca": Path("/nowhere.pem")}, "No such file or directory"),
+        ({"worker_ca": Path(__file__)}, "it holds no certificate): name a PEM file"),
         ({"market": None, "vast_url": "https://vast.example"}, "--address"),
         ({"ledger": "postgresql://x/y"}, "ledger"),
     ],

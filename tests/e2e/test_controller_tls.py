@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,10 @@ asyncio.run(main())
 """
 
 
-@pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[Fleet]:
+@contextmanager
+def fleet_of(tmp_path: Path, own_tls: bool) -> Iterator[Fleet]:
+    """A worker with a certificate of a CA that no system knows. With ``own_tls`` the controller's
+    is of the same CA; else it has none, and is told of the CA by ``worker_ca``."""
     ca, own = tmp_path / "ca.pem", tmp_path / "own.pem"
     ca.write_bytes(certify(tmp_path))
     own.write_bytes((tmp_path / "worker.crt").read_bytes() + ca.read_bytes())
@@ -52,22 +55,38 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
             "REQUESTS_CA_BUNDLE": str(ca),
         }
         group = Group("safe", "scripted", tables={"deadlines": {"drain_s": 1}}, env=env)
-        tls = {"tls_cert": str(own), "tls_key": key}
+        tls = {"tls_cert": str(own), "tls_key": key} if own_tls else {"worker_ca": str(ca)}
         with running_fleet(tmp_path, group, ca=str(ca), **tls) as fleet:
             fleet.controller.await_ready("safe", 1)
             yield fleet
 
 
-def test_their_client_trusts_a_worker_by_what_the_controller_hands_out(
-    fleet: Fleet, tmp_path: Path
-) -> None:
-    own = fleet.controller
-    environ = {"PATH": os.environ["PATH"], "SSL_CERT_FILE": str(tmp_path / "ca.pem")}
+def ask(fleet: Fleet, key: str, **environ: str) -> str:
+    """What the official client prints, in a process of its own with no other authority."""
     done = subprocess.run(
-        [sys.executable, "-c", ASK, own.url, own.admin_key],
-        env=environ, capture_output=True, text=True, timeout=LIMIT_S, check=False,
+        [sys.executable, "-c", ASK, fleet.controller.url, key],
+        env={"PATH": os.environ["PATH"], **environ},
+        capture_output=True, text=True, timeout=LIMIT_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    (member,) = own.members("safe")
-    assert done.stdout.split() == ["200", member["url"]]
-    assert own.url.startswith("https:") and member["url"].startswith("https:")
+    return done.stdout
+
+
+def test_their_client_trusts_a_worker_by_what_the_controller_hands_out(tmp_path: Path) -> None:
+    with fleet_of(tmp_path, own_tls=True) as fleet:
+        own = fleet.controller
+        told = ask(fleet, own.admin_key, SSL_CERT_FILE=str(tmp_path / "ca.pem"))
+        (member,) = own.members("safe")
+        assert told.split() == ["200", member["url"]]
+        assert own.url.startswith("https:") and member["url"].startswith("https:")
+
+
+def test_their_client_trusts_workers_of_another_authority_and_takes_an_endpoints_key(
+    tmp_path: Path,
+) -> None:
+    with fleet_of(tmp_path, own_tls=False) as fleet:
+        own = fleet.controller
+        (endpoint,) = own.get("/api/v0/endptjobs/")["results"]
+        (member,) = own.members("safe")
+        assert ask(fleet, endpoint["api_key"]).split() == ["200", member["url"]]
+        assert own.url.startswith("http:") and member["url"].startswith("https:")

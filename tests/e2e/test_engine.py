@@ -150,7 +150,7 @@ def test_a_worker_whose_master_is_gone_ends_by_itself(tmp_path: Path) -> None:
         pid = server.worker_pid()
         server.process.kill()
         server.exited()
-        wait_until(lambda: not Path(f"/proc/{pid}").exists(), "end of the orphan")
+        assert wait_until(lambda: not Path(f"/proc/{pid}").exists(), "end of the orphan")
 
 
 @pytest.mark.parametrize(
@@ -238,6 +238,30 @@ def test_a_unix_socket_is_listened_on_and_survives_a_reload(tmp_path: Path) -> N
 def _children(server: Gunicorn) -> list[str]:
     pid = server.process.pid
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+STOPPED_AT_BIRTH = """
+import os, pathlib, signal
+def {hook}({arguments}):
+    mark = pathlib.Path({mark!r})
+    if not mark.exists():
+        mark.write_text(str(os.getpid()))
+        os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+@pytest.mark.parametrize(
+    ("hook", "arguments"), [("post_fork", "server, worker"), ("post_worker_init", "worker")]
+)
+def test_a_signal_that_comes_before_the_loop_runs_is_not_lost(
+    hook: str, arguments: str, tmp_path: Path
+) -> None:
+    mark, conf = tmp_path / "first", tmp_path / "conf.py"
+    conf.write_text(STOPPED_AT_BIRTH.format(mark=str(mark), hook=hook, arguments=arguments))
+    with gunicorn(tmp_path, "-c", str(conf)) as server:
+        first = wait_until(mark.exists, "first worker") and int(mark.read_text())
+        wait_until(lambda: not Path(f"/proc/{first}").exists(), "end of the first worker")
+        assert wait_until(lambda: _pid(server) not in (None, first), "its successor")
 
 
 def test_ipv6_is_listened_on(tmp_path: Path) -> None:

@@ -40,5 +40,12 @@ def test_a_request_is_lost_only_where_there_was_a_worker() -> None:
 
 
 def test_a_bill_that_is_a_cent_off_does_not_hold() -> None:
-    rows = verdicts([Outcome(0.0, 1.0, 200, 1)], [], Bill(1.0, 1.2, 1.01), {"instances": 0})
+    seen = [(0.0, 1), (60.0, 1)]
+    rows = verdicts([Outcome(0.0, 1.0, 200, 1)], seen, Bill(1.0, 1.2, 1.01), {"instances": 0})
     assert [each.what for each in rows if not each.holds] == ["bill: the page's"]
+
+
+def test_a_fleet_that_mostly_does_not_serve_proves_nothing() -> None:
+    seen = [(0.0, 1), (10.0, 0), (60.0, 0)]
+    rows = verdicts([Outcome(0.0, 1.0, 200, 1)], seen, Bill(1.0, 1.0, 1.0), {"instances": 0})
+    assert [each.what for each in rows if not each.holds] == ["time with a ready worker"]

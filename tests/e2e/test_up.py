@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -49,6 +50,19 @@ class Shown:
         except AssertionError as exc:
             raise AssertionError(f"{exc}: {self.text}") from None
         return match
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait(LIMIT_S)
+
+    def folder_in(self, above: Path) -> Path:
+        """Its folder, by what is running in it."""
+        for each in self._started:
+            with suppress(psutil.Error):
+                home = Path(each.environ().get("HOME", "/"))
+                if home.is_relative_to(above):
+                    return above / home.relative_to(above).parts[0]
+        raise AssertionError("nothing of it runs")
 
     def interrupt(self) -> None:
         self._process.send_signal(signal.SIGINT)
@@ -130,16 +144,60 @@ def test_an_interrupt_before_a_worker_is_ready_takes_all_down(tmp_path: Path) ->
         assert "It cost $" in shown.text and "are left" not in shown.text
 
 
-def test_an_unknown_backend_is_a_sentence(tmp_path: Path) -> None:
+def refused(folder: Path, *words: str) -> tuple[int, str]:
+    """The exit code and the last line of one that does not come up."""
     done = subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "up"), "nonesuch"],
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYWORKER_VENV": sys.prefix},
+        [sys.executable, str(ROOT / "scripts" / "up"), *words],
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "PYWORKER_VENV": sys.prefix},
         capture_output=True,
         text=True,
         timeout=LIMIT_S,
         check=False,
     )
-    assert done.returncode == 1 and "There is no backend nonesuch" in done.stderr
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr
+
+
+def test_an_unknown_backend_is_a_sentence(tmp_path: Path) -> None:
+    code, said = refused(tmp_path, "nonesuch")
+    assert code == 1 and "There is no backend nonesuch" in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--load", "-1"), ("--most", "0"), ("--port", "65536"), ("--port", "-1"),
+        ("--seconds", "nan"), ("--seconds", "-1"), ("--load-seconds", "5"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_before_anything_is_started(
+    tmp_path: Path, words: tuple[str, str]
+) -> None:
+    code, said = refused(tmp_path, "helloworld", *words)
+    assert code == 2 and said.splitlines()[-1].startswith(f"scripts/up: error: {words[0]}")
+
+
+def test_a_port_that_is_taken_is_said_at_once(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        code, said = refused(tmp_path, "helloworld", "--port", port)
+    assert code == 1 and f"Port {port} is taken" in said
+
+
+def test_the_next_run_clears_away_what_one_that_was_killed_has_left(tmp_path: Path) -> None:
+    above = ROOT / ".pyworker"
+    with up(tmp_path, "helloworld") as first:
+        first.await_text(r"^  instance \d+ .* runs")
+        first.kill()
+        left = first.folder_in(above)
+        assert left.is_dir()
+        with up(tmp_path, "helloworld", "--seconds", "1") as second:
+            second.await_text(rf"^{left.name}, which was killed, is cleared away\.$")
+            second.await_text(r"^Ctrl-C ends it all\.$")
+            assert not left.exists()
+            assert second.end() == 0
 
 
 @pytest.mark.llm

@@ -28,11 +28,14 @@ HEADER = """\
 
 <!-- Written by tests/failures/failures_table.py; edit the docstrings of the tests and run it again. -->
 
-Every line is a test in `tests/failures`, most of them run against the real loop and ledger over a
-provider that fails on demand (`vast_pyworker/providers/fake`), with the clock in the test's hand;
-where HTTP matters, against the real calls on a real socket
-(`vast_pyworker/controller/fake_controller.py`). What no controller can prevent has a reason in
-place of a test. Beside these single failures `tests/failures/test_convergence.py` draws histories
+Every line is tests in `tests/failures`, against the real loop and ledger. Those of
+`test_money_rows_market_*.py` and `test_service_rows_market.py` run at the market, by the real
+client over HTTP: the market's own fault strikes the very call, and what the market bills at the end
+is compared. The others run over a provider that fails on demand
+(`vast_pyworker/providers/fake`), with the clock in the test's hand, or against the controller's own
+calls on a real socket (`vast_pyworker/controller/fake_controller.py`). What no controller can
+prevent has a reason in place of a test. Beside these single failures
+`tests/failures/test_convergence.py` and `tests/failures/test_market_convergence.py` draw histories
 of all of them at once, and `tests/failures/test_market_fault_sweep.py` has every fault strike every
 call of the client.
 """  # noqa: E501
@@ -45,11 +48,12 @@ PARTS = (("Money", MONEY), ("Service", SERVICE), ("Security", SECURITY))
 
 @dataclass(frozen=True)
 class Told:
-    """One test: the row it is about, its name, and the sentence it says."""
+    """One test: the row it is about, its name, the sentence it says, and its file."""
 
     row: str
     name: str
     says: str
+    file: str
 
 
 def tests() -> Iterator[Told]:
@@ -59,7 +63,7 @@ def tests() -> Iterator[Told]:
             found = NUMBER.match(node.name) if isinstance(node, ast.FunctionDef) else None
             if found is not None and isinstance(node, ast.FunctionDef):
                 row = f"{found[1].upper()}{int(found[2])}"
-                yield Told(row, node.name, _sentence(ast.get_docstring(node)))
+                yield Told(row, node.name, _sentence(ast.get_docstring(node)), path.name)
 
 
 def _sentence(docstring: str | None) -> str:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from chaos import Chaos
 
+from vast_pyworker.controller.budget import window_ends
+from vast_pyworker.controller.ledger.ledger import Ledger
 from vast_pyworker.model import Desired, Stage
 
 UPSET_TICKS = 24
@@ -21,7 +24,12 @@ QUIET_TICKS = 160
 MEMORY = Path("/dev/shm")
 LATE_MICRO_USD = 20_000
 BLOCK = 50  # histories in one test
-DESTRUCTIVE = ("stop", "destroy", "reboot")
+CLOSED_LOOKED_AT = 20
+
+
+class Labelled(Protocol):
+    @property
+    def label(self) -> str | None: ...
 
 
 def live(seed: int, tell: Callable[[str], None] = lambda said: None) -> None:
@@ -67,10 +75,34 @@ def _tick(chaos: Chaos, seconds: float) -> None:
         assert not new, "something was changed though the provider could not be read"
     there = chaos.provider.truth()
     chaos.seen.update(there)
-    assert len(there) <= chaos.wishes.limits.instances, "more instances than limits.instances"
-    day = chaos.wishes.limits.usd_per_day
-    assert day is not None
-    assert chaos.provider.billed_in_all() <= day * 1_000_000, "more was spent than in a day allowed"
+    assert not given_up(chaos.ledger, there.values()), "it was given up, and is there and billed"
+    _check_limits(chaos)
+
+
+def given_up(ledger: Ledger, there: Iterable[Labelled]) -> set[str | None]:
+    """The labels of what is there though its intent was closed: believed gone, or never made."""
+    opened = {each.label for each in ledger.intents.open().values()}
+    closed = {each.label for each in ledger.intents.closed(CLOSED_LOOKED_AT)}
+    return {each.label for each in there} & (closed - opened)
+
+
+def _check_limits(chaos: Chaos) -> None:
+    """What there is, and what it may still cost today: all that runs was reserved when rented.
+    A clock that was set back has made the day longer; prices of a tight history never change."""
+    limits, there = chaos.wishes.limits, chaos.provider.truth().values()
+    assert len(there) <= limits.instances, "more instances than limits.instances"
+    assert limits.usd_per_day is not None
+    spent = float(chaos.provider.billed_in_all()) / 1e6
+    assert spent <= limits.usd_per_day, "more was spent than in a day allowed"
+    if not chaos.tight:
+        return
+    rate = sum(each.usd_per_hour or 0.0 for each in there)
+    assert rate <= limits.usd_per_hour + 1e-6, "more than limits.usd_per_hour"
+    ends = window_ends(chaos.clock.wall())
+    for ends_at, most in zip(ends, (limits.usd_per_day, limits.usd_per_month), strict=True):
+        assert most is not None
+        left_s = max(ends_at - chaos.clock.wall() - chaos.set_back_s, 0.0)
+        assert spent + rate * left_s / 3600 <= most + 1e-6, "a day or month was not reserved"
 
 
 def _is_settled(chaos: Chaos) -> bool:

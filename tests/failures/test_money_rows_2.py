@@ -1,8 +1,5 @@
-"""The ways in which a fleet loses money, M16 to M30: what the controller does about each.
-
-Every failure really happens, to the fake provider's instances or calls; what is asserted is what is
-rented and billed at the end. The first sentence of each test is the row's cell in a table.
-"""
+"""The ways in which a fleet loses money, M16 to M30: each happens to the fake provider, and what is
+rented and billed at the end is looked at. First sentences are cells of a table."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ class Rig:
     def __init__(self, server: Server, plan: RelayPlan) -> None:
         self.seen = Watcher()
         self.client, self.upstream = FakeTransport(), FakeTransport()
-        pool = server.pool(plan.origin)
+        pool = server.pools[plan.origin]
         self.connection = UpstreamConnection(pool)
         self.connection.connection_made(self.upstream)
         pool.idle.append(self.connection)
@@ -158,7 +158,7 @@ def a_rig(server: tuple[Server, RelayPlan]) -> Iterator[Rig]:
     yield rig
     assert not server[0].connections
     assert rig.seen.end is not None
-    server[0].pool(server[1].origin).idle.clear()
+    server[0].pools[server[1].origin].idle.clear()
 
 
 HEADS = st.sampled_from(

@@ -192,7 +192,7 @@ def test_after_a_storm_of_visitors_everything_is_as_before(
             settle(lambda: not running.call(lambda: server.connections))
             assert running.call(lambda: server.relayings) == []
             assert running.call(lambda: running._handlers.waiting) == 0
-            pool = running.call(lambda: server.pool(origin))
+            pool = running.call(lambda: server.pools[origin])
             assert running.call(lambda: all(c.carried is None for c in pool.idle))
             settle(lambda: running.call(lambda: len(pool)) == 0)
             with connect(running.address) as wire:

@@ -101,7 +101,8 @@ def test_pain_08_flask_handlers_see_that_the_client_has_left(house: House) -> No
     """Peers: a WSGI handler learns of a disconnect when it next writes, if ever.
 
     Ours: a handler returns `Relay` and the engine watches the client (pain 7); a generator that
-    Flask itself iterates is closed, so its `finally` runs.
+    Flask itself iterates is closed, so its `finally` runs. A silent stream of events that is
+    relayed gets a comment every 15 s.
     """
 
     def ended() -> int:
@@ -111,8 +112,8 @@ def test_pain_08_flask_handlers_see_that_the_client_has_left(house: House) -> No
     call = house.worker.open("/drips", method="GET")
     call.read_until(b"drip")
     call.leave()
-    wait_until(lambda: ended() == before + 1, "end of the generator")
-    wait_until(
+    assert wait_until(lambda: ended() == before + 1, "end of the generator")
+    assert wait_until(
         lambda: house.outcomes("/drips") == {**outcomes, "cancelled": outcomes["cancelled"] + 1},
         "cancelled request",
     )
@@ -199,8 +200,9 @@ def test_pain_20_the_worker_itself_never_does_work_twice(house: House) -> None:
     """Peers: after a blip of the network the same work is done again.
 
     Ours: a request whose connection dies is not sent again. Only where a kept connection dies
-    within 0.2 s of it, so was most likely closed before, it is tried once more on a new one. A
-    client that retries asks for new work: there are no idempotency keys.
+    within 0.2 s of it, so was most likely closed before, it is tried once more on a new one. What
+    a client has left is aborted (pain 7), so its retry finds no work under way that it could join:
+    there are no idempotency keys.
     """
     assert house.ask().status == 200, "a connection is kept from here on"
     payload = scene(delay_s=0.4, pieces=0, then="die")

@@ -1,8 +1,9 @@
 """Golden plans: what is wanted and what there is, and the plan that follows, as text.
 
 Each ``*.txt`` beside this file is one case. Above the line stand a sentence on what the case shows,
-the group, the want, what else is known, and one member a line, by the number of its instance;
-below it stands the plan as ``vast-pyworker plan`` prints it. Spans are 40s, 10m, 2h or 3d.
+the group, the want (or a policy with a load), windows and limits where there are any, what else is
+known, and one member a line, by the number of its instance; below it stands the plan as
+``vast-pyworker plan`` prints it. Spans are 40s, 10m, 2h or 3d.
 
 ``PYTHONPATH=. python tests/plans/plan_cases.py`` writes the lower halves anew: read the difference
 before you keep it.
@@ -16,6 +17,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+from wished import purse, want_of, with_policy, with_window
+
+from vast_pyworker.controller.desired.windows import bounds_at
 from vast_pyworker.controller.planning.context import Context, Verdict
 from vast_pyworker.controller.planning.plan import plan
 from vast_pyworker.controller.planning.sentence import printed
@@ -79,13 +84,20 @@ def halves(path: Path) -> tuple[str, str]:
 
 def read_case(upper: str) -> Case:
     group, want, context = a_group({}), Want(0, 0, ""), a_context({})
-    bounds = bounds_of(group)
-    members = []
+    members: list[Member] = []
+    load = None
     for line in upper.split("\n\n", 1)[1].splitlines():
         what, *rest = shlex.split(line) or [""]
         if what == "group":
             group = a_group(pairs(rest))
-            bounds = bounds_of(group)
+        elif what == "window":
+            group = with_window(group, rest[0], rest[1], pairs(rest[2:]))
+        elif what == "policy":
+            group = with_policy(group, rest[0], pairs(rest[1:]))
+        elif what == "load":
+            load = pairs(rest)
+        elif what == "limits":
+            context = replace(context, may_rent=purse(pairs(rest), members, NOW))
         elif what == "want":
             counts, _, reason = line.partition(":")
             told = pairs(shlex.split(counts)[1:])
@@ -94,6 +106,9 @@ def read_case(upper: str) -> Case:
             context = a_context(pairs(rest))
         elif what:
             members.append(a_member(int(what), rest, group))
+    bounds = bounds_at(group, NOW)
+    if load is not None:
+        want = want_of(group, bounds, load, members, NOW)
     return Case(group, bounds, want, context, members)
 
 
@@ -128,10 +143,6 @@ def a_group(told: dict[str, str]) -> Group:
     )
 
 
-def bounds_of(group: Group) -> Bounds:
-    return Bounds(group.min_instances, group.max_instances, group.max_usd_per_hour)
-
-
 def a_context(told: dict[str, str]) -> Context:
     def may_rent(usd_per_hour: float, planned: int) -> Verdict:
         if planned < int(told.get("budget", 99)):
@@ -147,6 +158,9 @@ def a_context(told: dict[str, str]) -> Context:
         last_down_at=NOW - span(told["last_down"]) if "last_down" in told else 0.0,
         failed_hosts=frozenset(range(int(told.get("failed_hosts", 0)))),
         shrunk=int(told.get("deleted", 0)),
+        spent="The money is spent." if told.get("spent") else "",
+        gone=int(told.get("gone", 0)),
+        mended={f"i{9000 + each}": NOW - 60 for each in range(int(told.get("mended", 0)))},
     )
 
 
@@ -180,7 +194,7 @@ def a_member(number: int, words: list[str], group: Group) -> Member:
     )  # fmt: skip
     probe = {"answers": True, "dead": False}.get(told.get("probe", ""))
     trouble = Trouble(told["trouble"]) if "trouble" in told else None
-    return replace(member, trouble=trouble, probe_ok=probe)
+    return structs.replace(member, trouble=trouble, probe_ok=probe)
 
 
 if __name__ == "__main__":

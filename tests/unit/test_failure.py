@@ -137,3 +137,22 @@ def test_boot_says_when_the_packages_are_broken(tmp_path: Path) -> None:
     )
     assert done.returncode == Exit.INSTALL_FAILED
     assert "delete it and start again" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_boot_ends_without_a_traceback_on_sigint(tmp_path: Path) -> None:
+    boot = Path(__file__).resolve().parents[2] / "vast_pyworker" / "boot.py"
+    (tmp_path / "slow_start.py").write_text(
+        "import time\ndef main():\n    print('ready', flush=True)\n    time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, boot, "slow_start:main"],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, "Stopped by SIGINT.\n")

@@ -74,6 +74,8 @@ def test_a_classic_report_comes_back_without_what_it_cannot_say(report: Report) 
     expected = dataclasses.replace(report, **unsaid)
     if report.state not in (None, State.READY, State.BUSY):
         expected = dataclasses.replace(expected, load_time_s=0.0, max_perf=0.0)
+    elif report.state is not None and not report.max_perf:
+        expected = dataclasses.replace(expected, max_perf=wire.ASSUMED_PERF)
     assert wire.decode_report(sent) == expected
 
 
@@ -95,6 +97,13 @@ def test_a_worker_that_takes_no_requests_looks_like_a_loading_one_to_vast(state:
     assert wire.infer_state(wire.decode_report(sent)) is State.LOADING
     told = wire.decode_report(wire.encode_report(report, extended=True))
     assert (told.state, told.max_perf) == (state, 100.0)
+
+
+def test_a_worker_that_serves_without_a_benchmark_is_loaded_to_vast() -> None:
+    report = Report(1, "1.1.0", State.READY, load_time_s=9.0)
+    assert wire.infer_state(wire.decode_report(wire.encode_report(report))) is State.READY
+    told = wire.decode_report(wire.encode_report(report, extended=True))
+    assert told.max_perf == 0, "to whoever has a word for the state, unknown stays unknown"
 
 
 def test_the_first_report_after_readiness_is_read() -> None:

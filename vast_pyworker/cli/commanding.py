@@ -127,10 +127,9 @@ def _to_each(
         except click.ClickException as exc:
             refused.append(exc)
     _print(done, as_json)
-    if refused and not done:
-        raise refused[0]
     if refused:
-        raise ending(" ".join(each.message for each in refused), PARTIAL)
+        told = " ".join(dict.fromkeys(each.message for each in refused))
+        raise ending(told, PARTIAL if done else refused[0].exit_code)
 
 
 def _print(told: Sequence[dict[str, Any]], as_json: bool) -> None:

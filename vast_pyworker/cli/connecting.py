@@ -78,6 +78,10 @@ def api_key(environ: Mapping[str, str]) -> str:
     return key
 
 
+def has_key() -> bool:
+    return bool(os.environ.get("VAST_API_KEY", "").strip()) or key_file(os.environ).is_file()
+
+
 def key_file(environ: Mapping[str, str]) -> Path:
     """Where the official client keeps the key."""
     config = environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or "~", ".config")

@@ -10,6 +10,7 @@ import functools
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
@@ -25,7 +26,7 @@ KEY_FILE = "admin.key"
 _CONNECT_S = 5.0
 _READ_S = 60.0
 _SILENT_S = 3600.0  # between two events of a controller that ticks so rarely
-_CODES = {400: USAGE, 413: USAGE, 422: USAGE, 502: UNAVAILABLE, 503: UNAVAILABLE}
+_CODES = {400: USAGE, 401: USAGE, 413: USAGE, 422: USAGE, 502: UNAVAILABLE, 503: UNAVAILABLE}
 
 
 class Controller:
@@ -38,6 +39,11 @@ class Controller:
 
     def get(self, path: str, **query: Any) -> Any:
         return self._asked("GET", path, params=query)
+
+    def text(self, path: str, **query: Any) -> str:
+        """An answer that is no JSON."""
+        with self._send("GET", path, params=query, timeout=(_CONNECT_S, _READ_S)) as answer:
+            return answer.text
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         return self._asked("POST", path, json=body or {})
@@ -115,6 +121,18 @@ def asking(command: Callable[..., R]) -> Callable[..., R]:
     return with_controller
 
 
+@contextmanager
+def opened() -> Iterator[Controller]:
+    """The controller that the environment names, for commands that may do without one."""
+    with requests.Session() as session:
+        url = os.environ.get("CONTROLLER_URL") or DEFAULT_URL
+        yield Controller(_base(url), _key(os.environ), session)
+
+
+def has_key() -> bool:
+    return bool(os.environ.get("CONTROLLER_KEY", "").strip()) or _file_of(os.environ).is_file()
+
+
 def state_folder(environ: Mapping[str, str]) -> Path:
     """Where a controller keeps its ledger, its keys and its secrets unless told otherwise."""
     if chosen := environ.get("CONTROLLER_STATE"):
@@ -136,13 +154,17 @@ def _base(url: str) -> str:
 
 
 def _key(environ: Mapping[str, str]) -> str:
-    path = state_folder(environ) / KEY_FILE
+    path = _file_of(environ)
     key = environ.get("CONTROLLER_KEY", "").strip() or _key_in(path)
     if not key:
         refuse(f"There is no key: set CONTROLLER_KEY, or have the controller's key in {path}.")
     if not key.isascii() or not key.isprintable() or " " in key:
         refuse(f"The key is not one word of ASCII: look at CONTROLLER_KEY and at {path}.")
     return key
+
+
+def _file_of(environ: Mapping[str, str]) -> Path:
+    return state_folder(environ) / KEY_FILE
 
 
 def _key_in(path: Path) -> str:

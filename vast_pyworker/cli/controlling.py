@@ -63,6 +63,10 @@ MARKET = click.option(
 @click.option("--tls-cert", type=_FILE, help="Its certificate, PEM.")
 @click.option("--tls-key", type=_FILE, help="The key of the certificate, PEM.")
 @click.option(
+    "--worker-ca", type=_FILE,
+    help="Authority of workers' certificates, PEM, that clients are told to trust as well.",
+)  # fmt: skip
+@click.option(
     "--every", "every_s", metavar="SECONDS", type=click.FloatRange(0.05),
     help="Between two ticks: 5, or 1 with --market.",
 )  # fmt: skip

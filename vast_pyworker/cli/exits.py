@@ -13,10 +13,12 @@ from vast_pyworker.errors import (
     PyworkerError,
     QueryError,
     RateLimited,
+    SettingError,
+    WishError,
 )
 
 FAILED = 1  # a fault was found or met
-USAGE = 2  # the command line, a query or the environment is wrong; nothing was done
+USAGE = 2  # the command line, a query, a file, a key or the environment is wrong
 PARTIAL = 3  # some of it was done; what is left is named
 OVER_LIMITS = 4  # a budget or a limit forbids it; nothing was done
 UNAVAILABLE = 5  # the provider cannot be reached, is broken or keeps saying "later"
@@ -53,7 +55,7 @@ def ending(sentence: str, code: int) -> click.ClickException:
 
 
 def code_of(error: PyworkerError) -> int:
-    if isinstance(error, QueryError):
+    if isinstance(error, QueryError | SettingError | WishError):
         return USAGE
     if isinstance(error, InvalidRequest) and error.status is None:
         return USAGE  # refused here, before anything was sent

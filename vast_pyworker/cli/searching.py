@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import click
 
-from vast_pyworker.vastai.offers import Kind
-from vast_pyworker.vastai.query import DEFAULTS, Filters, parse_query, unknown_fields
+from vast_pyworker.vastai.offers import Kind, filters_in
+from vast_pyworker.vastai.query import DEFAULTS, Filters, unknown_fields
 
 KINDS: dict[str, Kind] = {
     "on-demand": "on-demand",
@@ -19,7 +19,7 @@ KINDS: dict[str, Kind] = {
 
 def filters_of(words: Sequence[str], *, defaults: bool) -> Filters:
     """Raises QueryError. Fields that nobody knows are sent all the same, with a warning."""
-    filters = parse_query(" ".join(words), DEFAULTS if defaults else None)
+    filters = dict(filters_in(" ".join(words), DEFAULTS if defaults else {}))
     for name in sorted(unknown_fields(filters)):
         click.echo(f"Warning: {name!r} is no field that offers are known to have.", err=True)
     return filters

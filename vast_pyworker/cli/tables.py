@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +19,8 @@ import click
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 UNKNOWN = "-"
 WIDEST = 40
+GAP = "  "
+INDENT = "    "
 SECRET_FIELDS = frozenset({"api_key", "instance_api_key", "jupyter_token", "image_login"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+")
 
@@ -54,13 +58,42 @@ def print_table(rows: Iterable[tuple[str, ...]]) -> None:
 
 
 def print_columns(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
-    """A line of titles, then a line a row; cells longer than WIDEST are cut, but not the last."""
+    """A line of titles, then a line a row; cells longer than WIDEST are cut, but not the last.
+
+    In a terminal that is narrower, each is folded between two columns, and so stays a table."""
     table = [[*(clipped(cell) for cell in row[:-1]), plain(row[-1])] for row in rows]
     titles = [column.title for column in columns]
     widths = [max(map(len, cells)) for cells in zip(titles, *table, strict=True)]
-    click.secho(_line(columns, titles, widths), bold=True)
+    folds = folded(widths, terminal_width())
+    for fold in folds:
+        shown = _line(columns[fold], titles[fold], widths[fold])
+        click.secho(_indented(fold, shown), bold=True)
     for row in table:
-        click.echo(_line(columns, row, widths, coloured=True))
+        for fold in folds:
+            shown = _line(columns[fold], row[fold], widths[fold], coloured=True)
+            click.echo(_indented(fold, shown))
+
+
+def terminal_width() -> int | None:
+    """None where what is printed goes to no terminal."""
+    if not sys.stdout.isatty():
+        return None
+    return shutil.get_terminal_size().columns
+
+
+def folded(widths: Sequence[int], room: int | None) -> list[slice]:
+    """Which columns share a line of at most ``room``; each line has one at least."""
+    folds, since, used = [], 0, 0
+    for index, width in enumerate(widths):
+        if room is not None and index > since and used + width > room:
+            folds.append(slice(since, index))
+            since, used = index, len(INDENT)
+        used += width + len(GAP)
+    return [*folds, slice(since, len(widths))]
+
+
+def _indented(fold: slice, line: str) -> str:
+    return f"{INDENT}{line}" if fold.start else line
 
 
 def plain(text: object) -> str:
@@ -94,4 +127,4 @@ def _line(
         blank = " " * (width - len(cell))
         shown = click.style(cell, fg=column.colour(cell)) if coloured else cell
         padded.append(blank + shown if column.right else shown + blank)
-    return "  ".join(padded).rstrip()
+    return GAP.join(padded).rstrip()

@@ -49,6 +49,13 @@ class Access:
             return None
         return Caller(f"{key.name} ({key.id})", key)
 
+    def client(self, text: str) -> Caller | None:
+        """The holder of an endpoint's key; None for any other."""
+        key = self.keys.check(text)
+        if key is None or key.right is not Right.ROUTE:
+            return None
+        return Caller(f"{key.name} ({key.id})", key)
+
     def by_id(self, key_id: str, who: str) -> Caller | None:
         """The holder of a valid key, by what names it; for those who showed it before."""
         found = next((each for each in self.keys.list() if each.id == key_id), None)

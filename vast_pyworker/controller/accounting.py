@@ -6,8 +6,10 @@ What it does not: find out prices (``spending``), or refuse anything (``budget``
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vast_pyworker.controller import spending
 from vast_pyworker.controller.executors import Executor
@@ -20,6 +22,16 @@ from vast_pyworker.providers.protocol import Provider
 log = logging.getLogger(__name__)
 
 RECONCILED_EVERY_S = 300.0
+LATE_S = 60.0  # a writing that has failed, or has not come about, for so long is done in the tick
+
+
+class _Basis(Struct, frozen=True, gc=False):
+    """What a member's price was read from; ``seen``: at a look at the provider."""
+
+    intent: Intent
+    stage: Stage
+    instance: Instance | None
+    seen: bool
 
 
 class Accounting:
@@ -40,33 +52,25 @@ class Accounting:
         self._now = now
         self._mono = mono
         self._reconciled_at = float("-inf")
-        self._seen: Mapping[str, Instance | None] = {}
+        self._seen: dict[str, Instance | None] = {}
         self._known: tuple[Mapping[str, Intent], Limits, float | None, Budget] | None = None
 
-    def pay(self, members: Iterable[Member], now: float) -> None:
-        """Charge what all of them cost since the last time; have the bill read now and then.
+    def pay(self, members: Sequence[Member], now: float) -> None:
+        """Charge what all of them cost since the last time.
 
-        What is not as it was at the last look may have changed at any moment since: it is charged
-        the dearer price for all of the time.
+        What is as it was runs on at its price. What is not may have changed at any moment since
+        the last look: it is charged the dearer price for all of the time.
         """
-        seen: dict[str, Instance | None] = {}
         owed = []
-        for member in members:
+        for member in self._changed(members, seen=True):
             key = member.intent.id
-            before, seen[key] = self._seen.get(key), member.instance
-            same = before is member.instance or _costs_the_same(before, member.instance)
+            same = _costs_the_same(self._seen.get(key), member.instance)
+            self._seen[key] = member.instance
             owed.append(member if same else replace(member, since=now))
-        self._seen = seen
-        self._charge(owed, now)
-
-    def _charge(self, members: Iterable[Member], now: float) -> None:
-        spend = self._ledger.spend
-        since = spend.last_at()
-        charges = () if since is None else spending.charges_between(members, since, now)
-        spend.accrue(charges, now)
-        if self._mono() - self._reconciled_at >= RECONCILED_EVERY_S:
-            self._reconciled_at = self._mono()
-            self._executor.run("reconcile", self._reconcile)
+        if len(self._seen) > len(members):
+            alive = {each.intent.id for each in members}
+            self._seen = {key: each for key, each in self._seen.items() if key in alive}
+        self._count(owed, now, seen=True)
 
     def pay_unseen(self, members: Iterable[Member], now: float) -> None:
         """The same where the provider could not be read; ``members`` are of an earlier look.
@@ -74,19 +78,71 @@ class Accounting:
         What stood still then is taken to stand, everything else to run.
         """
         opened = self._ledger.intents.open()
-        owed = []
+        known = []
         for member in spending.payable(members, opened, now):
-            since = member.since if member.stage is Stage.COLD else now
-            owed.append(replace(member, intent=opened[member.intent.id], since=since))
-        self._charge(owed, now)
+            intent = opened[member.intent.id]
+            known.append(member if member.intent is intent else replace(member, intent=intent))
+        owed = [
+            each if each.stage is Stage.COLD else replace(each, since=now)
+            for each in self._changed(known, seen=False)
+        ]
+        self._count(owed, now, seen=False)
 
-    def settle(self, members: Iterable[Member], found: Iterable[Intent], now: float) -> None:
-        """Count until now, on the disk, before a lower price takes the place of the one that was
-        paid: afterwards nobody knows that any more."""
-        opened = self._ledger.intents.open()
-        if any(_is_cheaper(each, opened.get(each.id)) for each in found):
-            self.pay_unseen(members, now)
+    def between_ticks(self) -> None:
+        """Have done what takes longer and what nobody waits for: the writing, and the bill."""
+        spend = self._ledger.spend
+        if spend.is_due():
+            self._executor.run("money", spend.write)
+        if self._mono() - self._reconciled_at >= RECONCILED_EVERY_S:
+            self._reconciled_at = self._mono()
+            self._executor.run("reconcile", self._reconcile)
+
+    def _changed(self, members: Iterable[Member], *, seen: bool) -> list[Member]:
+        """Those that do not run on as they did at the last count. Looks at each, so it is short."""
+        running = self._ledger.spend.running
+        found = []
+        for member in members:
+            spell = running.get(member.intent.id)
+            if spell is None:
+                found.append(member)
+                continue
+            basis: _Basis = spell.basis
+            if (
+                basis.intent is not member.intent
+                or basis.stage is not member.stage
+                or basis.seen is not seen
+                or (
+                    basis.instance is not member.instance
+                    and not _is_priced_alike(basis.instance, member.instance)
+                )
+            ):
+                found.append(member)
+        return found
+
+    def _count(self, owed: Sequence[Member], now: float, *, seen: bool) -> None:
+        spend = self._ledger.spend
+        since = spend.last_at()
+        charges = [] if since is None else spending.charges_between(owed, since, now)
+        until = now if since is None else max(since, now)
+        begun = (
+            spending.running_on(
+                each, seen=seen, basis=_Basis(each.intent, each.stage, each.instance, seen)
+            )
+            for each in owed
+            if each.intent.created_at <= until
+        )
+        spend.count(charges, now, {each.intent.id for each in owed}, begun)
+        if spend.is_due(LATE_S):
+            spend.write()  # what it fails for is seen, and nothing is done
+
+    def lower(self, usd_per_hour: Mapping[str, float]) -> None:
+        """Lower prices by intent, as they are from now on. First all until now is on the disk: as
+        soon as the dearer ones are forgotten nobody knows any more what was to be paid."""
+        if usd_per_hour:
             self._ledger.spend.write()
+            self._ledger.intents.change_all(
+                {key: {"usd_per_hour": each} for key, each in usd_per_hour.items()}
+            )
 
     def budget(self, limits: Limits) -> Budget:
         """What may be spent; computed anew only where an intent or the money has changed."""
@@ -118,7 +174,10 @@ def _costs_the_same(before: Instance | None, instance: Instance | None) -> bool:
     )
 
 
-def _is_cheaper(found: Intent, known: Intent | None) -> bool:
-    if known is None or known.usd_per_hour is None or found.usd_per_hour is None:
-        return False
-    return found.usd_per_hour < known.usd_per_hour
+def _is_priced_alike(before: Instance | None, instance: Instance | None) -> bool:
+    """The same of both parts of the price."""
+    if before is None or instance is None:
+        return before is instance
+    return before.usd_per_hour_stopped == instance.usd_per_hour_stopped and _costs_the_same(
+        before, instance
+    )

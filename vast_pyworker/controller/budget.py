@@ -1,8 +1,9 @@
 """Whether one more instance may be paid for. Pure, and no where anything is unknown.
 
 What is committed runs, and is paid for, until the end of the day and of the month: whether it will
-be ended sooner is not known when it is rented. All that is rented counts at its running price, also
-what stands still and what is being destroyed. Days and months are those of UTC.
+be ended sooner is not known when it is rented. One more counts for at least an hour, for its image
+is billed beside its price. All that is rented counts at its running price, also what stands still
+and what is being destroyed. Days and months are those of UTC.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from vast_pyworker.model import Limits
 
 MICRO = 1_000_000
 ROUNDING_USD = 1e-9
+LEAST_HOURS = 1.0
+"""One more counts for at least so long: its image is billed beside its price, at once."""
 
 
 @dataclass(frozen=True)
@@ -95,13 +98,15 @@ class Budget:
                 f"${self.limits.usd_per_hour:.3f}/h (limits.usd_per_hour)."
             )
         for window in self._windows():
-            due = window.spent + rate * window.hours_left
+            least = max(LEAST_HOURS - window.hours_left, 0.0) * usd_per_hour * (planned + 1)
+            due = window.spent + rate * window.hours_left + least
             if due > window.limit + ROUNDING_USD:
                 yield (
                     f"One more at ${usd_per_hour:.3f}/h could take the {window.name} to "
                     f"${due:.2f} of at most ${window.limit:.2f} ({window.key}): "
                     f"${window.spent:.2f} is spent, and ${rate:.3f}/h for the "
-                    f"{window.hours_left:.1f} hours left may follow."
+                    f"{window.hours_left:.1f} hours left may follow"
+                    + (", and one more counts for an hour: its image is billed." if least else ".")
                 )
 
     def _windows(self) -> Iterator[Window]:

@@ -1,17 +1,22 @@
 """Makes what is wanted of each instance so: starts, stops, destroys, closes what is proven gone.
 
+What goes missing while the brake is on is not looked for: a provider that answers with half a list
+may answer a direct look as wrongly. What was proven gone counts for the brake as long as if it were
+missing still.
+
 Wishes are in the ledger; a call that fails is made again, later each time, until the provider
 itself says that it is done. An instance counts, and costs, until then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from vast_pyworker.controller.executors import Executor
 from vast_pyworker.controller.ledger.ledger import Ledger
+from vast_pyworker.controller.planning.brake import WINDOW_S, braked
 from vast_pyworker.controller.planning.deadlines import STARTED
 from vast_pyworker.errors import ProviderError
 from vast_pyworker.model import Desired, Intent, Member, Stage, Trouble
@@ -21,6 +26,9 @@ FIRST_WAIT_S = 5.0
 LONGEST_WAIT_S = 300.0
 ALERT_AFTER_S = 600.0
 LISTS_TO_BE_GONE = 2
+LOOKS_PER_TICK = 200
+LOOKS_AT_ONCE = 4
+_READY = Stage.READY  # as an attribute of an Enum it is slow to read
 SETTLED_AFTER_S = 60.0  # a create whose outcome is unknown shows in lists within this time
 
 
@@ -45,7 +53,7 @@ class Converging:
         executor: Executor,
         *,
         now: Callable[[], float],
-        deleted: Callable[[Intent], None],
+        deleted: Callable[[Sequence[Intent]], None],
         mono: Callable[[], float] | None = None,
     ) -> None:
         self._provider = provider
@@ -55,6 +63,8 @@ class Converging:
         self._mono = mono or now
         self._deleted = deleted
         self._attempts: dict[str, Attempt] = {}
+        self._looked: dict[str, float] = {}  # by ``mono``
+        self._gone: dict[str, list[float]] = {}  # by group: when by ``mono`` they went missing
 
     def run(self, members: Iterable[Member]) -> list[str]:
         """Start, stop and destroy what is to be; sentences on what goes wrong. Those held are
@@ -80,19 +90,64 @@ class Converging:
         ``missed`` tells in how many complete lists in a row an intent's instance was not seen,
         ``creating`` whether its create is under way, or ended too lately to show in lists.
         """
-        for member in members:
-            intent = member.intent
-            if member.instance is not None or missed(intent.id) < LISTS_TO_BE_GONE:
-                continue
-            if self._may_be_gone(member) and not creating(intent.id):
-                self._executor.run(intent.id, partial(self._look, intent))
+        everyone = list(members)
+        absent = [
+            each
+            for each in everyone
+            if each.instance is None
+            and missed(each.intent.id) >= LISTS_TO_BE_GONE
+            and self._may_be_gone(each)
+            and not creating(each.intent.id)
+        ]
+        if not absent:
+            return
+        doubted = self._doubted(everyone, absent)
+        absent = [
+            each
+            for each in absent
+            if each.stage is not Stage.MISSING or each.intent.group not in doubted
+        ]
+        # Those looked at longest ago first, so that none keeps the others from their turn.
+        absent.sort(key=lambda each: self._looked.get(each.intent.id, float("-inf")))
+        mono = self._mono()
+        chosen = absent[:LOOKS_PER_TICK]
+        for lane in range(min(LOOKS_AT_ONCE, len(chosen))):
+            mine = [
+                (each.intent, mono - max(self._now() - each.since, 0.0))
+                for each in chosen[lane::LOOKS_AT_ONCE]
+            ]
+            if self._executor.run(f"look {lane}", partial(self._look, mine)):
+                self._looked.update({intent.id: mono for intent, _ in mine})
+
+    def gone(self, group: str) -> int:
+        """How many of a group went missing within the brake's window and were proven gone since,
+        and not by us."""
+        if group not in self._gone:
+            return 0
+        since = self._mono() - WINDOW_S
+        return sum(at > since for at in tuple(self._gone[group]))
+
+    def _doubted(self, everyone: Iterable[Member], absent: Iterable[Member]) -> set[str]:
+        """Groups of which so many have gone missing that it is not believed."""
+        groups = {each.intent.group for each in absent if each.stage is Stage.MISSING}
+        own: dict[str, list[Member]] = {name: [] for name in groups}
+        for each in everyone if groups else ():
+            if each.intent.group in own:
+                own[each.intent.group].append(each)
+        now = self._now()
+        return {name for name, group in own.items() if braked(group, now, self.gone(name))}
 
     def forget(self, opened: Iterable[str]) -> None:
         """Drop what is remembered of intents that are no longer open."""
+        if not self._attempts and not self._looked:
+            return
         alive = set(opened)
         self._attempts = {key: each for key, each in self._attempts.items() if key in alive}
+        self._looked = {key: at for key, at in self._looked.items() if key in alive}
 
     def _call_for(self, member: Member) -> tuple[str, Callable[[int], None]] | None:
+        if member.stage is _READY:
+            return None
         if member.stage is Stage.DESTROYING:
             return "destroy", self._provider.destroy
         if member.stage is Stage.STOPPING:
@@ -143,18 +198,37 @@ class Converging:
             return self._now() - member.since >= SETTLED_AFTER_S
         return member.stage is not Stage.ORDERED
 
-    def _look(self, intent: Intent) -> None:
+    def _look(self, absent: Sequence[tuple[Intent, float]]) -> None:
+        """Look for each; those that are gone are closed together. Their moments are when they went
+        missing."""
+        by_us: list[str] = []
+        lost: list[tuple[Intent, float]] = []
         try:
-            gone = self._is_gone(intent)
-        except ProviderError:
-            return  # unknown: looked at again in the next tick
-        if not gone:
+            for intent, since in absent:
+                try:
+                    if not self._is_gone(intent):
+                        continue
+                except ProviderError:
+                    continue  # unknown: looked at again in a later tick
+                if intent.desired is Desired.DESTROY or intent.instance_id is None:
+                    by_us.append(intent.id)
+                else:
+                    lost.append((intent, since))
+        finally:
+            self._close(by_us, lost)
+
+    def _close(self, by_us: Sequence[str], lost: Sequence[tuple[Intent, float]]) -> None:
+        why = dict.fromkeys(by_us, "gone")
+        why.update((intent.id, "gone, and not by us") for intent, _ in lost)
+        if not why:
             return
-        by_us = intent.desired is Desired.DESTROY or intent.instance_id is None
-        why = "gone" if by_us else "gone, and not by us"
-        self._ledger.intents.close(intent.id, self._now(), why)
-        if not by_us:
-            self._deleted(intent)
+        since = self._mono() - WINDOW_S
+        for intent, at in lost:  # before they are closed, so that no tick counts them nowhere
+            known = self._gone.get(intent.group, [])
+            self._gone[intent.group] = [each for each in known if each > since] + [at]
+        self._ledger.intents.close_all(why, self._now())
+        if lost:
+            self._deleted([intent for intent, _ in lost])
 
     def _is_gone(self, intent: Intent) -> bool:
         if intent.instance_id is None:

@@ -6,27 +6,31 @@ Acts on nothing. The same function serves the loop and ``vast-pyworker plan``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from statistics import fmean
 from typing import Any
 
 from vast_pyworker.controller.desired.windows import bounds_at
 from vast_pyworker.controller.planning.context import Context, Verdict
+from vast_pyworker.controller.planning.mending import lately
 from vast_pyworker.controller.planning.plan import plan
 from vast_pyworker.controller.policy import POLICIES
 from vast_pyworker.controller.policy.observation import Load, Observation
 from vast_pyworker.model import Bounds, Desired, Group, Member, Pace, Plan, Stage, Want
 
 _HOT = (
+    Stage.READY,  # the first, for nearly all are, and each is looked for at every tick
     Stage.ORDERED,
     Stage.LOADING,
     Stage.JOINING,
     Stage.WARMING,
-    Stage.READY,
     Stage.SUSPECT,
     Stage.STARTING,
     Stage.MISSING,
 )
+_RUN, _READY = Desired.RUN, Stage.READY  # as attributes of an Enum they are slow to read
+_ABLE = (Stage.READY, Stage.DRAINING)
+_STANDING = (Stage.COLD, Stage.STOPPING)
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,15 @@ class History:
     paused: str = ""
     spent: str = ""  # why what there is cannot be paid for any longer ("" where it can)
     failed_hosts: frozenset[int] = frozenset()
+    gone: int = 0  # went missing lately, and were proven gone since
+    mended: Mapping[str, float] = field(default_factory=dict)  # by intent: when it was begun
+
+    def mending(self, made: Plan, now: float) -> Mapping[str, float]:
+        """``mended`` as it is after a plan."""
+        if not made.mended and not self.mended:
+            return self.mended
+        begun = {key: self.mended.get(key, now) for key in made.mended}
+        return {**lately(self.mended, now), **begun}
 
     def moved(self, step_s: float) -> History:
         """The history where the wall clock was set by so many seconds."""
@@ -49,6 +62,7 @@ class History:
             self,
             last_up_at=up + step_s if up else 0.0,
             last_down_at=down + step_s if down else 0.0,
+            mended={key: at + step_s for key, at in self.mended.items()},
         )
 
 
@@ -106,37 +120,42 @@ def decide(
         last_up_at=history.last_up_at,
         last_down_at=history.last_down_at,
         failed_hosts=history.failed_hosts,
+        spent=history.spent,
+        gone=history.gone,
+        mended=history.mended,
     )
     return Decision(group, bounds, seen, plan(group, bounds, want, members, context), memory)
 
 
 def observe(members: Sequence[Member], load: Load, renting: int, now: float) -> Observation:
     """Capacity counted: what runs and what will, what stands still, what one of them can do."""
-    staying = [each for each in members if each.intent.desired is Desired.RUN]
-    ready = [each for each in staying if each.stage is Stage.READY]
-    # One that drains is counted: the mean of unlike workers must not change because one leaves.
-    able = [each for each in members if each.stage in (Stage.READY, Stage.DRAINING)]
-    return Observation(
-        now=now,
-        load=load,
-        ready=len(ready),
-        hot=sum(each.stage in _HOT for each in staying) + renting,
-        cold=sum(each.stage in (Stage.COLD, Stage.STOPPING) for each in members),
-        perf_per_worker=_mean_perf(able) or _mean_perf(members),
-    )
+    ready, hot, cold = 0, renting, 0
+    able: list[float] = []
+    for member in members:
+        stage = member.stage
+        if member.intent.desired is _RUN and stage in _HOT:
+            hot += 1
+            ready += stage is _READY
+        # One that drains is counted: the mean of unlike workers must not change as one leaves.
+        if stage in _ABLE:
+            if member.perf:
+                able.append(member.perf)
+        elif stage in _STANDING:
+            cold += 1
+    known = able or [each.perf for each in members if each.perf]
+    mean = fmean(known) if known else None
+    return Observation(now, load, ready, hot, cold, mean)
 
 
 def by_group(members: Sequence[Member]) -> Mapping[str, list[Member]]:
     """The members of each group."""
     found: dict[str, list[Member]] = {}
     for member in members:
-        found.setdefault(member.intent.group, []).append(member)
+        own = found.get(member.intent.group)
+        if own is None:
+            own = found[member.intent.group] = []
+        own.append(member)
     return found
-
-
-def _mean_perf(members: Sequence[Member]) -> float | None:
-    known = [each.perf for each in members if each.perf]
-    return fmean(known) if known else None
 
 
 def _action(action: Any) -> dict[str, Any]:

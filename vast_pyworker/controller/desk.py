@@ -80,7 +80,8 @@ class Desk:
         kept = "" if found.fleet == before.fleet else (
             f" The fleet is still called {before.fleet}: its instances carry that name."
         )  # fmt: skip
-        return f"groups.toml was read again: {len(found.groups)} groups.{kept}"
+        count = "1 group" if len(found.groups) == 1 else f"{len(found.groups)} groups"
+        return f"groups.toml was read again: {count}.{kept}"
 
     def tidy(self) -> None:
         """Forget groups made by call that were to end and have no member any more. Not before

@@ -96,11 +96,11 @@ class Doing:
                 reason=action.reason,
                 set_by=WHO,
             )
-        self._told(action.intent_id, action.kind)
         row = self._ledger.journal.begin(
             str(action.kind), group=action.group, intent_id=action.intent_id, who=WHO,
             reason=action.reason, at=self._now(),
         )  # fmt: skip
+        self._told(action.intent_id, action.kind)
         try:
             call(action.instance_id)
         except ProviderError as exc:

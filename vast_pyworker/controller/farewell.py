@@ -58,7 +58,7 @@ class Farewell:
         self._tracks: Mapping[str, Track] = {}
         self._converging = Converging(
             parts.provider, parts.ledger, executor, now=parts.now,
-            deleted=lambda intent: None,
+            deleted=lambda intents: None,
         )  # fmt: skip
 
     def run(self, deadline: Deadline) -> bool:

@@ -1,7 +1,8 @@
 """Answers prices that hosts want for instances of ours: paid within the cap, else turned down.
 
 An answer is an action like any other, with its row in the journal. One that fails is given again
-at the next look, for the provider shows the price until it is answered.
+at the next look, for the provider shows the price until it is answered. The price that is agreed to
+is in the ledger before the call: whatever comes of it, no list may be read for a while.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from vast_pyworker.controller.ledger.ledger import Ledger
 from vast_pyworker.controller.planning.overdue import dearest_cap
 from vast_pyworker.controller.planning.words import dollars
 from vast_pyworker.errors import ProviderError
-from vast_pyworker.model import Group, Member
+from vast_pyworker.model import Group, Intent, Member
 from vast_pyworker.providers.protocol import PriceIncrease, Provider
 
 WHO = "controller"
@@ -66,6 +67,8 @@ class Haggling:
             f"price {verb}", group=intent.group, intent_id=intent.id, who=WHO, reason=why,
             at=self._now(),
         )  # fmt: skip
+        if accept:
+            self._write_down(intent, increase)
         try:
             call(increase.id)
         except ProviderError as exc:
@@ -73,3 +76,10 @@ class Haggling:
             return
         self._ledger.journal.end(row, verb, self._now())
         self._say(intent.group, f"A new price of instance {intent.instance_id} was {verb}: {why}.")
+
+    def _write_down(self, intent: Intent, increase: PriceIncrease) -> None:
+        """The dearer of the two prices, until a list says which one holds."""
+        wanted = increase.usd_per_hour
+        known = self._ledger.intents.open().get(intent.id)
+        if wanted is not None and known is not None and wanted > (known.usd_per_hour or 0.0):
+            self._ledger.intents.change(intent.id, usd_per_hour=wanted)

@@ -45,12 +45,25 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def certificates(own: Path | None) -> bytes:
-    """What clients are to trust: our own certificate and this system's authorities, PEM."""
+def certificates(own: Path | None, workers: Path | None = None) -> bytes:
+    """What clients are to trust: our own certificate, the authority of the workers' where that is
+    another, and this system's authorities, PEM."""
     paths = ssl.get_default_verify_paths()
     known = [Path(each) for each in (paths.cafile, DEFAULT_CA_BUNDLE_PATH) if each]
     bundle = next((each for each in known if each.is_file()), None)
-    return b"\n".join(each.read_bytes() for each in (own, bundle) if each is not None)
+    return b"\n".join(each.read_bytes() for each in (own, workers, bundle) if each is not None)
+
+
+def check_authority(path: Path) -> None:
+    """Raises SettingError for a file that holds no certificate."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except (OSError, ssl.SSLError) as error:
+        none = isinstance(error, ssl.SSLError)
+        why = "it holds no certificate" if none else error.strerror
+        raise SettingError(
+            f"{path} cannot be used ({why}): name a PEM file of certificates with --worker-ca."
+        ) from error
 
 
 def _why_not(host: str, port: int, error: OSError | OverflowError) -> str:

@@ -24,19 +24,19 @@ from vast_pyworker.controller.observing.adopting import adopt
 from vast_pyworker.controller.observing.memory import Memory
 from vast_pyworker.controller.planning.brake import braked
 from vast_pyworker.controller.planning.context import Verdict
-from vast_pyworker.controller.probing import answers
+from vast_pyworker.controller.probing import Probing, answers
 from vast_pyworker.controller.publishing import places_of
 from vast_pyworker.controller.renting import Renting
 from vast_pyworker.controller.stepping import Clocks
 from vast_pyworker.controller.traffic.ears import Ears
+from vast_pyworker.controller.traffic.places import Place
 from vast_pyworker.controller.watching import Watching
 from vast_pyworker.errors import ProviderError
-from vast_pyworker.model import ActionKind, Instance, Intent, Member, Stage, Wishes
+from vast_pyworker.model import ActionKind, Instance, Intent, Member, Wishes
 from vast_pyworker.providers.protocol import Provider
 
 log = logging.getLogger(__name__)
 
-FAILURES_REMEMBERED_S = 3600.0
 SPENT_MARGIN_S = 120.0  # a group is emptied so long before its money is spent, beside the drain
 FOUND_SAID = 10  # of so many found by their labels each has its sentence
 
@@ -81,10 +81,12 @@ class Loop:
         self._token_of = token_of
         self._now = now
         self._mono = mono
-        self._probe = probe
         self._clocks = Clocks(now, mono)
         self._memory = Memory()
         self._histories: dict[str, History] = {}
+        self._ordering: set[str] = set()
+        self._places: Mapping[int, Place] = {}
+        self._probing = Probing(executor, probe, self._memory.note_probe, mono)
         self.fleet = Fleet(now())
         self._accounting = Accounting(provider, ledger, executor, now=now, mono=mono)
         self._renting = Renting(
@@ -108,6 +110,10 @@ class Loop:
     def wishes(self) -> Wishes:
         return self._wishes
 
+    def gone(self, group: str) -> int:
+        """How many of a group went missing lately and were proven gone since, and not by us."""
+        return self._converging.gone(group)
+
     def desire(self, wishes: Wishes) -> None:
         """Take other wishes from the next tick on. The fleet's name cannot change."""
         remembering.note_wishes(self._wishes.groups, wishes.groups, self._ledger)
@@ -120,10 +126,14 @@ class Loop:
             instances = self._provider.instances(labels.prefix_of(self._wishes.fleet))
         except ProviderError as exc:
             return self._tick_blind(str(exc), now)
-        said = self._adopt(instances, now)
+        said, cheaper = self._adopt(instances, now)
+        # Before the intents are read: an order that ends after that is seen as under way still.
+        busy = self._executor.busy
+        self._ordering = {each for each in self._wishes.groups if busy(rent_key(each))}
         members = self._merge(instances, now)
+        self._publish(members)  # first: clients are sent on where the ledger cannot be written
         self._accounting.pay(members, now)
-        self._publish(members)
+        self._accounting.lower(cheaper)
         said += [self._say(None, each) for each in self._watching.look(members)]
         self._converging.look_for(members, self._memory.missed, self._renting.may_come)
         grouped = by_group(members)
@@ -132,11 +142,13 @@ class Loop:
             own = grouped.get(name, [])
             decisions[name] = decision = self._decide(name, own, now)
             said += self._act(decision, own)
-            remembering.note_strikes(decision.made, own, self._ledger, now)
+            remembering.note_strikes(decision.made, group, own, self._ledger, now)
             self.doing.run(group, decision.bounds, decision.made)
-        said += self._abandoned(grouped)
+        said += self._abandoned(grouped, now)
+        self._probing.look(members)
         self._converging.forget(each.intent.id for each in members)
         self.fleet = Fleet(now, tuple(members), decisions, "", now)
+        self._accounting.between_ticks()
         return said
 
     # --- the parts of a tick ---
@@ -162,19 +174,29 @@ class Loop:
         self._accounting.pay_unseen(self.fleet.members, now)
         sentence = f"The provider could not be read, so nothing is changed: {why}"
         self.fleet = replace(self.fleet, at=now, blind=why)
+        self._accounting.between_ticks()
         return [self._say(None, sentence)]
 
-    def _adopt(self, instances: Sequence[Instance], now: float) -> list[str]:
+    def _adopt(
+        self, instances: Sequence[Instance], now: float
+    ) -> tuple[list[str], Mapping[str, float]]:
+        """What is said, and lower prices, which are kept when all until now has been paid."""
         intents = self._ledger.intents
-        found = list(adopt(instances, intents.open(), intents.get, self._cap_of, now))
-        self._accounting.settle(self.fleet.members, [each.intent for each in found], now)
-        intents.write_all(each.intent for each in found)
+        opened = intents.open()
+        found = list(adopt(instances, opened, intents.get, self._cap_of, now))
+        cheaper: dict[str, float] = {}
+        changes = {each.intent.id: dict(each.changes) for each in found if each.changes}
+        for each in found:
+            if each.changes and each.is_cheaper(opened.get(each.intent.id)):
+                cheaper[each.intent.id] = changes[each.intent.id].pop("usd_per_hour")
+        intents.change_all(changes)
+        intents.write_all(each.intent for each in found if each.changes is None)
         told = [each for each in found if each.sentence]
         said = [self._say(each.intent.group, each.sentence) for each in told[:FOUND_SAID]]
         if len(told) > FOUND_SAID:
             more = len(told) - FOUND_SAID
             said.append(self._say(None, f"{more} more instances were found by their labels."))
-        return said
+        return said, cheaper
 
     def _merge(self, instances: Sequence[Instance], now: float) -> list[Member]:
         lease_s = {name: group.deadlines.lease_s for name, group in self._wishes.groups.items()}
@@ -183,7 +205,8 @@ class Loop:
         return self._memory.merge(opened, instances, heard, lease_s, now)
 
     def _publish(self, members: Sequence[Member]) -> None:
-        self._ears.publish(places_of(members, self._wishes.groups, self._token_of))
+        self._places = places_of(members, self._wishes.groups, self._token_of, self._places)
+        self._ears.publish(self._places)
 
     def _decide(self, name: str, members: Sequence[Member], now: float) -> Decision:
         group = self._wishes.groups[name]
@@ -196,26 +219,26 @@ class Loop:
             memory=decision.memory,
             last_up_at=now if kinds & _UP else history.last_up_at,
             last_down_at=now if kinds & _DOWN else history.last_down_at,
+            mended=history.mending(decision.made, now),
         )
         return decision
 
     def _act(self, decision: Decision, members: Sequence[Member]) -> list[str]:
         name = decision.group.name
         said = [self._say(name, decision.made.sentence, decision.inputs())]
-        if not braked(members, decision.seen.now):
+        history = self._histories[name]
+        if history.spent or not braked(members, decision.seen.now, history.gone):
             said += [self._say(name, each) for each in self._converging.run(members)]
-        for member in members:
-            if member.stage is Stage.SUSPECT and member.report is not None and member.report.url:
-                self._executor.run(f"probe {member.intent.id}", partial(self._look_at, member))
         return said
 
-    def _abandoned(self, grouped: Mapping[str, Sequence[Member]]) -> list[str]:
+    def _abandoned(self, grouped: Mapping[str, Sequence[Member]], now: float) -> list[str]:
         """Members of groups that are not wanted any more: shown and paid for; what was to end or
         to stand before is brought there, the rest is not touched."""
         said = []
         for name, own in grouped.items():
             if name not in self._wishes.groups:
-                said += [self._say(name, each) for each in self._converging.run(own)]
+                if not braked(own, now, self._converging.gone(name)):
+                    said += [self._say(name, each) for each in self._converging.run(own)]
                 said.append(
                     self._say(
                         name,
@@ -232,16 +255,16 @@ class Loop:
         group = self._wishes.groups[name]
         drain_s = group.deadlines.drain_s
         budget = self._accounting.budget(self._wishes.limits)
-        since = now - FAILURES_REMEMBERED_S
-        if self._ledger.reputation.failed_hosts(name, since):
-            remembering.note_comeback(name, members, self._ledger, since, now)
+        if remembering.failed_hosts(group, self._ledger, now):
+            remembering.note_comeback(group, members, self._ledger, now)
         return replace(
             known,
-            renting=1 if self._executor.busy(rent_key(name)) else 0,
+            renting=1 if name in self._ordering else 0,
             shrunk=remembering.shrunk(group, self._ledger),
+            gone=self._converging.gone(name),
             paused=self._renting.resting(name),
             spent=budget.exhausted(drain_s + SPENT_MARGIN_S) or self._watching.spent(drain_s),
-            failed_hosts=self._ledger.reputation.failed_hosts(name, since),
+            failed_hosts=remembering.failed_hosts(group, self._ledger, now),
         )
 
     def _may_rent(self, usd_per_hour: float, planned: int = 0) -> Verdict:
@@ -261,12 +284,8 @@ class Loop:
     def _note_told(self, intent_id: str, kind: ActionKind) -> None:
         self._memory.note_told(intent_id, kind, self._now())
 
-    def _note_deleted(self, intent: Intent) -> None:
-        remembering.note_deleted(intent, self._wishes.groups, self._ledger)
-
-    def _look_at(self, member: Member) -> None:
-        assert member.report is not None
-        self._memory.note_probe(member.intent.id, self._probe(member.report.url))
+    def _note_deleted(self, intents: Sequence[Intent]) -> None:
+        remembering.note_deleted(intents, self._wishes.groups, self._ledger)
 
     def _say(
         self, group: str | None, sentence: str, inputs: Mapping[str, object] | None = None

@@ -16,6 +16,7 @@ from vast_pyworker.controller.policy import POLICIES
 from vast_pyworker.errors import Invalid, QueryError
 from vast_pyworker.model import Group, Launch, Limits
 from vast_pyworker.vastai.launch import parse_env
+from vast_pyworker.vastai.offers import filters_in
 from vast_pyworker.vastai.query import parse_query
 from vast_pyworker.vastai.unparsing import unparse_query
 
@@ -84,7 +85,7 @@ def query_of(search: object) -> str:
     if not isinstance(search, str | dict):
         raise Invalid("search_params is a query as text, or as an object.")
     try:
-        return unparse_query(parse_query(search) if isinstance(search, str) else search)
+        return unparse_query(filters_in(search) if isinstance(search, str) else search)
     except QueryError as exc:
         raise Invalid(f"search_params cannot be read: {exc}") from None
 

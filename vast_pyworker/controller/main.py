@@ -41,8 +41,10 @@ from .desired.reading import read_wishes
 from .executors import Threads
 from .farewell import Deadline, Farewell
 from .ledger.ledger import Ledger
-from .listening import certificates, is_loopback, listen_on, url_of
+from .listening import certificates, check_authority, is_loopback, listen_on, url_of
+from .pauses import short_pauses
 from .secrets import open_secrets
+from .ticking import check_interval
 
 OK, FAILED, USAGE, UNAVAILABLE = 0, 1, 2, 5
 DEFAULT_PORT = 8555
@@ -61,7 +63,8 @@ class ControllerOptions:
     """What can be chosen. ``api_key`` and ``vast_url`` open the provider; ``market`` is the address
     of a local one instead. ``state`` is the folder of ledger, keys and secrets; ``ledger`` another
     place for the ledger. ``address`` is how workers reach this controller, by default where it
-    listens. ``every_s`` None: 5 s, or 1 s with a market."""
+    listens. ``worker_ca`` is what else clients are to trust, for workers' certificates.
+    ``every_s`` None: 5 s, or 1 s with a market."""
 
     groups: Path
     state: Path
@@ -74,6 +77,7 @@ class ControllerOptions:
     address: str | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    worker_ca: Path | None = None
     every_s: float | None = None
     shutdown_s: float = SHUTDOWN_S
     open_magister: bool = False
@@ -142,7 +146,11 @@ def _serve(
 ) -> None:
     """Everything in the order in which it must end the other way round."""
     wishes = read_wishes(options.groups, environ)
+    usual = MARKET_TICK_S if options.market else TICK_S
+    every_s = check_interval(usual if options.every_s is None else options.every_s)
     tls = _tls(options)
+    if options.worker_ca is not None:
+        check_authority(options.worker_ca)
     sock = listen_on(options.host, options.port)
     held.callback(sock.close)
     address = _address(options, sock, tls is not None)
@@ -158,15 +166,17 @@ def _serve(
     built = compose(
         lambda: read_wishes(options.groups, environ),
         provider, ledger, secrets, executor,
-        _surroundings(options, address),
+        _surroundings(options, address, every_s),
     )  # fmt: skip
     held.enter_context(
         RunningServer(built.app, limits=_HTTP, threads=_HANDLER_THREADS, sock=sock, tls=tls)
     )
     held.callback(built.parts.events.close)
+    held.enter_context(short_pauses())
     built.ticking.start()
     held.callback(built.ticking.stop)
-    say(f"{len(wishes.groups)} groups of fleet {wishes.fleet}; page: {url_of(sock, tls)}/")
+    count = "1 group" if len(wishes.groups) == 1 else f"{len(wishes.groups)} groups"
+    say(f"{count} of fleet {wishes.fleet}; page: {url_of(sock, tls)}/")
     _obey(told, built, say)
     say("The controller ends.")
     built.ticking.stop()
@@ -187,14 +197,13 @@ def _obey(told: Told, built: Built, say: Callable[[str], None]) -> None:
             say(reload(built.parts, "SIGHUP"))
 
 
-def _surroundings(options: ControllerOptions, address: str) -> Surroundings:
-    usual = MARKET_TICK_S if options.market else TICK_S
+def _surroundings(options: ControllerOptions, address: str, every_s: float) -> Surroundings:
     return Surroundings(
         address=address,
-        every_s=usual if options.every_s is None else options.every_s,
+        every_s=every_s,
         now=time.time,
         mono=time.monotonic,
-        certificates=lambda: certificates(options.tls_cert),
+        certificates=lambda: certificates(options.tls_cert, options.worker_ca),
         open_magister=options.open_magister,
     )
 

@@ -10,12 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from vast_pyworker.model import Group, Limits, Wishes
+from vast_pyworker.model import Group, Limits, Pace, Wishes
 
 from .made_groups import made_group, with_endpoint_fields
 
 ENDPOINT, GROUP = "endpoint", "group"
 ACTIVE, SUSPENDED, STOPPED = "active", "suspended", "stopped"
+# What a person ends does not wait for the pace at which a policy may change its mind.
+AT_ONCE = Pace(cooldown_up_s=0.0, cooldown_down_s=0.0, max_step=1_000_000)
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def _changed(group: Group, limits: Limits, overlay: Overlay, now: float) -> Grou
     if since is not None:
         group = _renewing(group, since, now)
     if group.name in overlay.emptied or _state(said) == STOPPED:
-        return replace(pinned(group, 0), cold_instances=0)
+        return replace(pinned(group, 0), cold_instances=0, pace=AT_ONCE)
     pin = overlay.pins.get(group.name)
     return group if pin is None else pinned(group, min(pin, limits.instances))
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from vast_pyworker.controller.ledger.ledger import Ledger
-from vast_pyworker.controller.planning.deadlines import is_strike, never_ready
+from vast_pyworker.controller.planning.deadlines import (
+    FRESH_FAILURE_S,
+    is_strike,
+    never_ready,
+    remembered_s,
+)
 from vast_pyworker.model import Group, Intent, Member, OnDelete, Plan, Stage
 
 STRIKE = 1.0
 
 
-def note_strikes(made: Plan, members: Iterable[Member], ledger: Ledger, now: float) -> None:
+def note_strikes(
+    made: Plan, group: Group, members: Iterable[Member], ledger: Ledger, now: float
+) -> None:
     """Remember machines whose instances the plan ends for a fault; and hosts on which the group's
     launch never became ready, which may be the launch's own fault."""
     guilty = {each.intent_id: each for each in made.actions if is_strike(each)}
@@ -29,18 +37,27 @@ def note_strikes(made: Plan, members: Iterable[Member], ledger: Ledger, now: flo
             at=now,
             why=action.reason,
         )
-        if never_ready(member):
+        if never_ready(member, group.deadlines):
             ledger.reputation.note_failure(intent.group, intent.host_id, now)
 
 
-def note_comeback(
-    group: str, members: Iterable[Member], ledger: Ledger, since: float, now: float
-) -> None:
-    """One that was rented after ``since`` has become ready: the launch is not at fault."""
+def failed_hosts(group: Group, ledger: Ledger, now: float) -> frozenset[int]:
+    """Hosts on which the group's launch failed lately, one after another; none where the last time
+    is so long ago that it is worth another try."""
+    reputation, name = ledger.reputation, group.name
+    if not reputation.failed_hosts(name, now - FRESH_FAILURE_S):
+        return frozenset()
+    return reputation.failed_hosts(name, now - remembered_s(group.deadlines))
+
+
+def note_comeback(group: Group, members: Iterable[Member], ledger: Ledger, now: float) -> None:
+    """One that was rented within the time that counts has become ready: the launch is not at
+    fault."""
+    since = now - remembered_s(group.deadlines)
     for member in members:
         came = member.stage is Stage.READY and member.since == now
         if came and member.intent.created_at >= since:
-            ledger.reputation.forgive_launch(group)
+            ledger.reputation.forgive_launch(group.name)
             return
 
 
@@ -70,11 +87,12 @@ def _size(group: Group) -> tuple[object, ...]:
     return (group.min_instances, group.max_instances, group.policy, options)
 
 
-def note_deleted(intent: Intent, groups: Mapping[str, Group], ledger: Ledger) -> None:
-    """Another hand deleted an instance of ours: a group that shrinks then wants one fewer."""
-    group = groups.get(intent.group)
-    if group is not None and group.on_external_delete is OnDelete.SHRINK:
-        ledger.notes.put(_name(group), shrunk(group, ledger) + 1)
+def note_deleted(intents: Iterable[Intent], groups: Mapping[str, Group], ledger: Ledger) -> None:
+    """Another hand deleted instances of ours: a group that shrinks then wants so many fewer."""
+    for name, count in Counter(each.group for each in intents).items():
+        group = groups.get(name)
+        if group is not None and group.on_external_delete is OnDelete.SHRINK:
+            ledger.notes.put(_name(group), shrunk(group, ledger) + count)
 
 
 def shrunk(group: Group, ledger: Ledger) -> int:

@@ -11,10 +11,11 @@ from math import isfinite
 from typing import Protocol
 
 from vast_pyworker.controller.budget import Budget, window_starts
-from vast_pyworker.controller.ledger.charges import Charge, charges_at
+from vast_pyworker.controller.ledger.charges import Charge, charges_of
+from vast_pyworker.controller.ledger.meter import Spell
 from vast_pyworker.model import Intent, Limits, Member, Phase, Stage
 
-__all__ = ["Budget", "Spent", "budget_of", "charges_between", "payable"]
+__all__ = ["Budget", "Spent", "budget_of", "charges_between", "payable", "running_on"]
 
 _DISK_ONLY = (Phase.STOPPED, Phase.OUTBID, Phase.SCHEDULING, Phase.EXPIRED)
 _UNSEEN = (Stage.ORDERED, Stage.MISSING)
@@ -48,6 +49,16 @@ def charges_between(members: Iterable[Member], since: float, until: float) -> li
     return found
 
 
+def running_on(member: Member, *, seen: bool, basis: object) -> Spell:
+    """The member at the price that ``charges_between`` will charge as long as nothing changes.
+
+    Not ``seen``: nobody looks at it any more, so what does not stand is taken to run.
+    """
+    known = seen or member.stage is Stage.COLD
+    gpu, disk = _parts(member, _present(member) if known else _dearest(member))
+    return Spell(member.intent, gpu, disk, basis)
+
+
 def payable(members: Iterable[Member], opened: Mapping[str, Intent], now: float) -> list[Member]:
     """Members of an earlier look brought to what is open now: what is closed is left out, what was
     opened since is there as ordered."""
@@ -60,7 +71,10 @@ def payable(members: Iterable[Member], opened: Mapping[str, Intent], now: float)
 
 def budget_of(limits: Limits, open_intents: Iterable[Intent], spend: Spent, now: float) -> Budget:
     """What may be spent at this moment, all that is open counted at its running price."""
-    prices = [_running_price(each) for each in open_intents]
+    prices = [
+        each.usd_per_hour_cap if each.usd_per_hour is None else each.usd_per_hour
+        for each in open_intents
+    ]
     committed = sum(prices)
     day, month = window_starts(now)
     last_at = spend.last_at()
@@ -73,10 +87,6 @@ def budget_of(limits: Limits, open_intents: Iterable[Intent], spend: Spent, now:
         return spend.spent_micro(since) + round(committed * uncounted_s / 3600.0 * 1e6)
 
     return Budget(limits, committed, len(prices), spent(day), spent(month), now)
-
-
-def _running_price(intent: Intent) -> float:
-    return intent.usd_per_hour_cap if intent.usd_per_hour is None else intent.usd_per_hour
 
 
 def _present(member: Member) -> float:
@@ -104,7 +114,11 @@ def _dearest(member: Member) -> float:
 
 
 def _charges(member: Member, usd_per_hour: float, since: float, until: float) -> list[Charge]:
-    """All of a price is for the GPU where the disk's part is not known."""
+    return charges_of(member.intent, *_parts(member, usd_per_hour), since, until)
+
+
+def _parts(member: Member, usd_per_hour: float) -> tuple[float, float]:
+    """Of a price the GPU's part and the disk's. All is for the GPU where that is not known."""
     stopped = member.instance.usd_per_hour_stopped if member.instance else None
     disk = min(max(stopped or 0.0, 0.0), usd_per_hour)
-    return charges_at(member.intent, usd_per_hour, since, until, disk=disk)
+    return usd_per_hour - disk, disk

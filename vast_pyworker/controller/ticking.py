@@ -10,11 +10,25 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vast_pyworker.errors import PyworkerError
+from vast_pyworker.errors import PyworkerError, SettingError
 
 log = logging.getLogger(__name__)
 
+LONGEST_EVERY_S = 60.0
+"""Half of what a group is emptied before its money is spent (``loop.SPENT_MARGIN_S``): between two
+looks no more may be spent than that leaves."""
+
 _STOP_S = 30.0
+
+
+def check_interval(every_s: float) -> float:
+    """The same; ``SettingError`` where ticks would come too seldom for the limits to hold."""
+    if not 0 < every_s <= LONGEST_EVERY_S:
+        raise SettingError(
+            f"--every is {every_s:g} s: give more than 0 and at most {LONGEST_EVERY_S:g}, or more "
+            "could be spent between two looks than [limits] allows."
+        )
+    return every_s
 
 
 @dataclass

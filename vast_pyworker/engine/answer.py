@@ -16,6 +16,8 @@ from .response_head import ResponseHead
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus} | {499: "Client Closed Request"}
 BODILESS = frozenset((204, 304))
+COMMENT = b":\n\n"
+"""Between events of a stream: what its readers must pass over."""
 
 
 def status_line(status: int) -> bytes:
@@ -51,30 +53,30 @@ def plain_answer(
     return head if request is not None and no_body(request, status) else head + body
 
 
-def relayed_head(
-    request: RequestHead, answer: ResponseHead, request_id: bytes, *, chunked: bool, close: bool
-) -> bytes:
+def relayed_head(answer: ResponseHead, request_id: bytes, *, chunked: bool, close: bool) -> bytes:
     """The model server's head for the client: its headers kept, those of the hop replaced."""
-    key = (request.minor, chunked, close)
-    known, top = answer.latest
-    if known != key:
-        top = _top(answer, key)
-        answer.latest = (key, top)
-    if b"x-request-id" in answer.fields:
-        return top
-    return b"".join((top, request_id, b"\r\n\r\n"))
+    top = _top(answer, chunked, close)
+    return top if answer.has_id else b"".join((top, request_id, b"\r\n\r\n"))
 
 
-def _top(answer: ResponseHead, key: tuple[int, bool, bool]) -> bytes:
+def relayed_whole(answer: ResponseHead, request_id: bytes, body: bytes, *, close: bool) -> bytes:
+    """An answer of known length for the client: head and body, joined once."""
+    closes, top = answer.latest
+    if closes is not close:
+        top = _top(answer, False, close)
+        answer.latest = (close, top)
+    return top + body if answer.has_id else b"".join((top, request_id, b"\r\n\r\n", body))
+
+
+def _top(answer: ResponseHead, chunked: bool, close: bool) -> bytes:
     """What goes to the client of ``answer``: all of it, or all but the request id that we gave."""
+    key = (chunked, close)
     block: bytes | None = answer.memo.get(key)
     if block is None:
-        _, chunked, close = key
         block = answer.memo[key] = _relayed_block(answer, chunked=chunked, close=close)
     for name, value in answer.varying:
         block = b"".join((block, name, b": ", value, b"\r\n"))
-    own_id = b"x-request-id" in answer.fields
-    return block + (b"\r\n" if own_id else b"X-Request-ID: ")
+    return block + (b"\r\n" if answer.has_id else b"X-Request-ID: ")
 
 
 def _relayed_block(answer: ResponseHead, *, chunked: bool, close: bool) -> bytes:
@@ -104,6 +106,14 @@ def relayed_body(request: RequestHead, answer: ResponseHead, asked_by: str) -> B
 
 def json_error(message: str, **more: object) -> bytes:
     return json.dumps({"error": message, **more}).encode()
+
+
+def between_events(content_type: bytes, sent: bytes) -> bool:
+    """Whether ``sent``, whole chunks, is the end of an event or the head of a stream of events."""
+    if content_type.partition(b";")[0].strip().lower() != b"text/event-stream":
+        return False
+    is_head = sent.startswith(b"HTTP/1.") and sent.find(b"\r\n\r\n") == len(sent) - 4
+    return is_head or sent.endswith((b"\n\n\r\n", b"\r\n\r\n\r\n"))
 
 
 def error_frame(content_type: bytes, message: str, *, at_line_start: bool = False) -> bytes:

@@ -24,7 +24,6 @@ from .limits import PIPELINE_BYTES
 if TYPE_CHECKING:
     from .server import Server
 
-_NO_HEAD = b"\0"  # what no request begins with
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _EMPTY_LINES = re.compile(rb"\A(?:\r\n)+")
 
@@ -38,8 +37,10 @@ class ClientConnection(Connection):
         "_dispatching",
         "_head",
         "_head_bytes",
+        "_head_length",
         "_longest_body",
         "_reading_paused",
+        "_whole",
         "exchange",
     )
 
@@ -51,8 +52,10 @@ class ClientConnection(Connection):
         self._collector: BodyCollector | None = None
         self._dispatching = False
         self._reading_paused = False
-        self._head_bytes = _NO_HEAD
+        self._head_bytes = b""
         self._head: RequestHead | None = None
+        self._head_length = 0
+        self._whole = -1
 
     @property
     def busy(self) -> bool:
@@ -95,15 +98,19 @@ class ClientConnection(Connection):
         elif self._buffer:
             self._read(self._buffer + data)
         elif not self._ending:
-            self._read_one(data)
+            # Mostly one whole request, with the head of the one before and so of the same length.
+            head, end = self._head, self._head_length
+            if len(data) == self._whole and data[:end] == self._head_bytes and head is not None:
+                self._dispatch(head, data[end:])
+            else:
+                self._read_one(data)
 
     def _read_one(self, data: bytes) -> None:
-        """Take one whole request, which is what mostly comes; anything else is ``_read``'s."""
-        if data.startswith(self._head_bytes):  # the head of the request before, as is usual
-            head, end = self._head, len(self._head_bytes)
-        else:
-            head, end = self._new_head(data)
+        """Take one whole request; anything else is ``_read``'s."""
+        head, end = self._new_head(data)
         if head is not None and head.length == len(data) - end <= self._longest_body:
+            self._head, self._head_bytes = head, data[:end]
+            self._head_length, self._whole = end, len(data)
             self._dispatch(head, data[end:])
         else:
             self._read(data)
@@ -113,13 +120,10 @@ class ClientConnection(Connection):
         end = data.find(b"\r\n\r\n") + 4
         if end < 4:
             return None, 0
-        head_bytes = data[:end]
         try:
-            head = parse_request_head(head_bytes)
+            return parse_request_head(data[:end]), end
         except BadRequest:
             return None, 0  # an empty line before the request, or no request at all
-        self._head_bytes, self._head = head_bytes, head
-        return head, end
 
     def _hold(self, data: bytes) -> None:
         """Keep what a client sends while its last request is being answered."""
@@ -197,7 +201,8 @@ class ClientConnection(Connection):
         self._deadline = FOREVER
         request_id = head.request_id or server.new_request_id()
         started_at = server.now if server.access_log is None else server.loop.time()
-        exchange = self.exchange = Exchange(self, head, body, request_id, started_at)
+        closes = not head.keep_alive
+        exchange = self.exchange = Exchange(self, head, body, request_id, started_at, closes)
         server.dispatch(exchange)
 
     def finished(self, exchange: Exchange) -> None:

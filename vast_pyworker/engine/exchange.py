@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import IO, TYPE_CHECKING
 
+import msgspec
+
 from vast_pyworker.model import Outcome
 
 from .answer import json_error, plain_answer
@@ -23,51 +25,29 @@ if TYPE_CHECKING:
     from .client import ClientConnection
 
 
-class Exchange:
+class Exchange(msgspec.Struct, eq=False):  # a Struct is made in a third of a class's time
     """A request that has arrived whole.
 
     ``body`` is its body; ``peer`` the client's address; ``scheme`` http or https; ``request_id``
-    what the client sent as X-Request-ID, or a new one. Set ``on_gone`` to be told that the client
-    left before the answer began.
+    what the client sent as X-Request-ID, or a new one; ``closes`` whether the connection ends with
+    the answer. Set ``on_gone`` to be told that the client left before the answer began.
     """
 
-    __slots__ = (
-        "body_file",
-        "bytes_sent",
-        "client",
-        "closes",
-        "head",
-        "on_gone",
-        "on_writable",
-        "over",
-        "relaying",
-        "request_id",
-        "started_at",
-        "status",
-        "until_close",
-    )
+    client: ClientConnection
+    head: RequestHead
+    body_file: IO[bytes] | bytes
+    request_id: bytes
+    started_at: float
+    closes: bool
+    relaying: Relaying | Tunnel | None = None
+    on_gone: Callable[[], None] | None = None
+    on_writable: Callable[[], None] | None = None
+    status: int = 0
+    bytes_sent: int = 0
+    over: bool = False
+    until_close: bool = False
 
-    def __init__(
-        self,
-        client: ClientConnection,
-        head: RequestHead,
-        body_file: IO[bytes] | bytes,
-        request_id: bytes,
-        started_at: float,
-    ) -> None:
-        self.client = client
-        self.head = head
-        self.body_file = body_file
-        self.request_id = request_id
-        self.started_at = started_at
-        self.closes = not head.keep_alive
-        self.relaying: Relaying | Tunnel | None = None
-        self.on_gone: Callable[[], None] | None = None
-        self.on_writable: Callable[[], None] | None = None
-        self.status = 0
-        self.bytes_sent = 0
-        self.over = False
-        self.until_close = False
+    __repr__ = object.__repr__  # a Struct's own shows its fields: no log is to hold a body
 
     @property
     def body(self) -> bytes:
@@ -117,11 +97,15 @@ class Exchange:
         if self.over:
             observer.on_end(RelayEnd(Outcome.CANCELLED, None, error="The client left."))
             return
+        if self.on_gone is not None:  # it is the relaying that is told from now on
+            self.on_gone = None
         client = self.client
         request = plan.render(self.head, body, self.request_id)
-        relaying = Relaying(self, plan, request, observer, client.server)
-        self.relaying = relaying
-        self.on_gone = relaying.cancel
+        server = client.server
+        now = server.now
+        relaying = self.relaying = Relaying(
+            self, plan, request, observer, server, now + plan.total_s, now, plan.first_byte_s
+        )
         if client.write_paused:
             relaying.pause(True)
         relaying.start()
@@ -130,6 +114,8 @@ class Exchange:
         """The head of the answer is about to be written."""
         self.status = status
         self.closes = close
+        if type(self.body_file) is bytes:
+            self.body_file = b""  # a thousand streams would keep a thousand prompts until they end
 
     def write(self, data: bytes) -> None:
         """Send bytes of the answer, framed already."""
@@ -161,18 +147,14 @@ class Exchange:
         """The client has left."""
         self.over = True
         self._close_body()
-        on_gone, self.on_gone = self.on_gone, None
-        if on_gone is not None:
-            on_gone()
+        self._tell_gone()
 
     def cancel(self) -> None:
         """End the exchange by somebody's wish: the work stops, the connection closes."""
         if self.over:
             return
         self.closes = True
-        on_gone, self.on_gone = self.on_gone, None
-        if on_gone is not None:
-            on_gone()
+        self._tell_gone()
         if self.status:
             self.cut(gently=False)
         else:
@@ -193,6 +175,13 @@ class Exchange:
             self.relaying.pause(paused)
         elif not paused and self.on_writable is not None:
             self.on_writable()
+
+    def _tell_gone(self) -> None:
+        on_gone, self.on_gone = self.on_gone, None
+        if self.relaying is not None:
+            self.relaying.cancel()
+        elif on_gone is not None:
+            on_gone()
 
     def _close_body(self) -> None:
         if not isinstance(self.body_file, bytes):

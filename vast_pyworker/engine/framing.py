@@ -144,7 +144,7 @@ class Body:
     returns the closing bytes, or raises BadResponse when it was too early.
     """
 
-    __slots__ = ("ended", "excess")
+    __slots__ = ("ended", "excess", "latest", "sent", "sent_before")
 
     chunked = False
     until_close = False
@@ -152,6 +152,11 @@ class Body:
     def __init__(self) -> None:
         self.ended = False
         self.excess = False
+        # Kept by who sends on what ``feed`` returns: the latest of it, its bytes in all, and how
+        # many those were at the last look; here, for a Struct's fields are slow to set.
+        self.latest = b""
+        self.sent = 0
+        self.sent_before = -1
 
     def feed(self, data: bytes) -> bytes:
         raise NotImplementedError

@@ -45,7 +45,8 @@ _VARYING = re.compile(
 class RequestHead:
     """A checked request head. ``headers`` keeps names as sent; ``fields`` is keyed in lower case.
 
-    ``path`` is the raw path without the query, ``content_length`` is None where none was sent,
+    ``path`` is the raw path without the query, ``route`` the method and the path,
+    ``content_length`` is None where none was sent,
     ``length`` is that of the body that follows, -1 where only its chunks tell,
     ``request_id`` None where no usable X-Request-ID was.
     ``keep_alive`` is False for HTTP/1.0. ``upgrade`` is ``websocket`` or None.
@@ -69,6 +70,7 @@ class RequestHead:
         "path",
         "query",
         "request_id",
+        "route",
         "target",
         "upgrade",
         "varying",
@@ -78,6 +80,7 @@ class RequestHead:
         self.method = method
         self.target = _origin_form(method, target).decode("latin-1")
         self.path, _, self.query = self.target.partition("?")
+        self.route = (method, self.path)
         self.minor = minor
         self.headers = headers
         self.fields = merged(headers)
@@ -102,7 +105,7 @@ class RequestHead:
         fields, size = completed
         copy = RequestHead.__new__(RequestHead)
         copy.method, copy.minor, copy.target = self.method, self.minor, self.target
-        copy.path, copy.query = self.path, self.query
+        copy.path, copy.query, copy.route = self.path, self.query, self.route
         copy.headers, copy.fields = (*self.headers, *varying), fields
         copy.content_length, copy.chunked = size, self.chunked
         copy.length = -1 if self.chunked else size or 0

@@ -17,11 +17,15 @@ TRAILER_BYTES = 8 * 1024
 PIPELINE_BYTES = 64 * 1024
 MEMORY_BODY_BYTES = 1024 * 1024
 TAIL_PIECES = 8
+FOREVER = float("inf")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of one server; waits in seconds, sizes in bytes."""
+    """Bounds of one server; waits in seconds, sizes in bytes.
+
+    ``comment_s`` after a relayed stream of events has fallen silent its client gets a comment.
+    """
 
     body_bytes: int = 64 * 1024 * 1024
     connections: int = 4096
@@ -29,6 +33,7 @@ class Limits:
     body_idle_s: float = 30.0
     idle_s: float = 65.0
     stalled_write_s: float = 60.0
+    comment_s: float = 15.0
     wsgi_queue: int = 1024
 
 

@@ -18,7 +18,7 @@ from vast_pyworker.model import Outcome
 
 from .fields import Header, end_to_end
 from .head import RequestHead
-from .limits import Timeouts
+from .limits import FOREVER, Timeouts
 
 # Replaced or meaningless on the way to the model server. Authorization and the keys of auth_data
 # are the worker's own business; an encoded answer could not be read for its usage.
@@ -120,7 +120,18 @@ class RelayPlan:
     BackendError for a method or header that would not stay within its line.
     """
 
-    __slots__ = ("_set", "headers", "keep_tail", "method", "origin", "shared", "target", "timeouts")
+    __slots__ = (
+        "_set",
+        "first_byte_s",
+        "headers",
+        "keep_tail",
+        "method",
+        "origin",
+        "shared",
+        "target",
+        "timeouts",
+        "total_s",
+    )
 
     def __init__(
         self,
@@ -141,6 +152,8 @@ class RelayPlan:
         self.method = method
         self.headers = headers
         self.timeouts = timeouts or Timeouts()
+        self.first_byte_s = self.timeouts.first_byte_s or FOREVER
+        self.total_s = self.timeouts.total_s or FOREVER
         self.keep_tail = keep_tail
         self.shared = shared
         self._set = _NOT_FORWARDED.union(name.lower() for name, _ in headers)

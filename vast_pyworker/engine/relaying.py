@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from typing import TYPE_CHECKING
 
 from vast_pyworker.errors import BadResponse
 from vast_pyworker.model import Outcome
 
-from .answer import error_frame, json_error, relayed_body, relayed_head
-from .attempt import FOREVER, Attempt
+from .answer import (
+    COMMENT,
+    between_events,
+    error_frame,
+    json_error,
+    relayed_body,
+    relayed_head,
+    relayed_whole,
+)
+from .attempt import MORE, SENT_AT_ONCE, Attempt
 from .framing import LAST_CHUNK, Body, ChunkedBody, UnchunkedBody, chunk, payload_of
 from .limits import HEAD_BYTES, TAIL_PIECES
-from .plan import RelayEnd, RelayObserver, RelayPlan
+from .plan import RelayEnd
 from .response_head import ResponseHead, parse_response_head
 from .tunnel import Tunnel
-
-if TYPE_CHECKING:
-    from .exchange import Exchange
-    from .server import Server
 
 log = logging.getLogger(__name__)
 
@@ -33,45 +36,29 @@ FINISHED, FAILED = Outcome.FINISHED, Outcome.FAILED  # looked up once: an enum i
 class Relaying(Attempt):
     """The state of one relayed request. All calls are on the loop."""
 
-    __slots__ = (
-        "_at_line_start",
-        "_body",
-        "_content_type",
-        "_exchange",
-        "_head_bytes",
-        "_news",
-        "_observer",
-        "_status",
-        "_tail",
-        "_total_deadline",
-    )
-
-    def __init__(
-        self,
-        exchange: Exchange,
-        plan: RelayPlan,
-        request: bytes,
-        observer: RelayObserver,
-        server: Server,
-    ) -> None:
-        Attempt.__init__(self, plan, request, server)  # by super() it takes a third longer
-        self._exchange = exchange
-        self._observer = observer
-        self._body: Body | None = None
-        self._head_bytes = b""
-        self._status: int | None = None
-        self._content_type = b""
-        self._tail: deque[bytes] | None = deque(maxlen=TAIL_PIECES) if plan.keep_tail else None
-        self._news = b""
-        self._at_line_start = True
-        total_s = plan.timeouts.total_s
-        self._total_deadline = server.now + total_s if total_s else FOREVER
+    _body: Body | None = None
+    _head_bytes: bytes = b""
+    _content_type: bytes = b""
+    _tail: deque[bytes] | None = None
+    _commented_at: float = 0.0
 
     def feed(self, data: bytes) -> None:
         """Bytes from the model server."""
         body = self._body
         if body is None:
-            self._feed_head(data)
+            connection = self._connection
+            # The same head as before and all of the body, as unary answers mostly come.
+            if (
+                connection is not None
+                and len(data) == connection.whole
+                and data[: connection.head_length] == connection.head_bytes
+                and connection.head is not None
+                and not self._head_bytes
+                and self._exchange.head.method != "HEAD"
+            ):
+                self._answer_whole(connection.head, data[connection.head_length :])
+            else:
+                self._feed_head(data)
             return
         try:
             out = body.feed(data)
@@ -82,22 +69,16 @@ class Relaying(Attempt):
             self._tail.append(data)
         exchange = self._exchange
         if out and not exchange.over:
-            # As ``exchange.write`` does it, which is a call for each event of each stream.
-            self._news = out
-            exchange.bytes_sent += len(out)
+            # Not by ``exchange.write``, which is a call for each event of each stream.
+            body.latest = out
+            body.sent += len(out)
             exchange.client.transport.write(out)
         if body.ended:
             self._complete(not body.excess)
 
     def _feed_head(self, data: bytes) -> None:
-        connection = self._connection
         if self._head_bytes:
             data = self._head_bytes + data
-        elif connection is not None and data.startswith(connection.head_bytes):
-            head, rest = connection.head, data[len(connection.head_bytes) :]
-            if head is not None and self._is_whole(head, rest):
-                self._answer_whole(head, rest)
-                return
         while True:
             end = data.find(b"\r\n\r\n") + 4
             if end < 4:
@@ -114,27 +95,26 @@ class Relaying(Attempt):
             data = data[end:]
             if head.status >= 200 or head.status == 101:
                 break  # else an interim answer; the real one follows
-        if self._is_whole(head, data):
-            if connection is not None:
-                connection.head_bytes, connection.head = head_bytes, head
+        if head.whole == len(data) and self._exchange.head.method != "HEAD":
+            if self._connection is not None:
+                self._connection.remember(head_bytes, head)
             self._answer_whole(head, data)
         elif head.status == 101:
             self._switch_protocols(head, data)
         else:
             self._answer_in_pieces(head, data)
 
-    def _is_whole(self, head: ResponseHead, rest: bytes) -> bool:
-        return head.whole == len(rest) and self._exchange.head.method != "HEAD"
-
     def _answer_whole(self, head: ResponseHead, rest: bytes) -> None:
         """All of the answer came at once, as unary answers mostly do."""
         exchange = self._exchange
-        self._status = exchange.status = head.status
-        close = exchange.closes = exchange.closes or self._server.draining
-        top = relayed_head(exchange.head, head, exchange.request_id, chunked=False, close=close)
-        exchange.write(top + rest)
-        if self._tail is not None:
-            self._tail.append(rest)
+        exchange.status = head.status
+        if self._server.draining:
+            exchange.closes = True
+        answer = relayed_whole(head, exchange.request_id, rest, close=exchange.closes)
+        exchange.bytes_sent = len(answer)
+        exchange.client.transport.write(answer)
+        if self._plan.keep_tail:
+            self._tail = deque((rest,))
         self._complete(True)
 
     def _answer_in_pieces(self, head: ResponseHead, rest: bytes) -> None:
@@ -149,25 +129,26 @@ class Relaying(Attempt):
             self._fail(502, str(exc))
             return
         self._body = body
-        self._status = head.status
         self._observer.on_head(head.status)
         exchange.until_close = body.until_close
         close = exchange.must_close or body.until_close
-        self._content_type = head.fields.get(b"content-type", b"")
-        self._waiting_for = "more of the answer"
+        if b"content-encoding" not in head.fields:  # no frame of ours fits into what is compressed
+            self._content_type = head.fields.get(b"content-type", b"")
         chunked = body.chunked
-        top = relayed_head(exchange.head, head, exchange.request_id, chunked=chunked, close=close)
+        top = relayed_head(head, exchange.request_id, chunked=chunked, close=close)
         exchange.begin(head.status, close)
-        if rest and self._tail is not None:
-            self._tail.append(rest)
-        self._news = top + first
-        exchange.write(self._news)
+        if self._plan.keep_tail:
+            self._tail = deque((rest,), TAIL_PIECES)
+        body.latest = top + first
+        exchange.write(body.latest)
         if not head.keep_alive:
             body.excess = True  # not to be used again
         if body.ended:
             self._complete(not body.excess)
         else:
-            self._rest_deadline(self._server.now)
+            self._wait_for(MORE, self._plan.timeouts.silence_s)
+            if len(self._request) <= SENT_AT_ONCE:
+                self._request = b""  # it will not be sent again
 
     def _switch_protocols(self, head: ResponseHead, rest: bytes) -> None:
         exchange, connection = self._exchange, self._connection
@@ -177,7 +158,7 @@ class Relaying(Attempt):
             return
         self._over, self._connection = True, None
         self._observer.on_head(head.status)
-        top = relayed_head(exchange.head, head, exchange.request_id, chunked=False, close=False)
+        top = relayed_head(head, exchange.request_id, chunked=False, close=False)
         top = b"%bConnection: upgrade\r\nUpgrade: %b\r\n\r\n" % (top[:-2], upgrade)
         Tunnel(exchange, connection, self._observer).open(top + rest)
 
@@ -204,7 +185,7 @@ class Relaying(Attempt):
 
     def _complete(self, reusable: bool) -> None:
         self._give_back(reusable)
-        status = self._status or 0
+        status = self._exchange.status
         if status >= 500 or status == 429:
             self._end(FAILED, f"The model server answered {status}.")
         else:
@@ -223,7 +204,8 @@ class Relaying(Attempt):
             headers = (("Content-Type", "application/json"),)
             exchange.respond(status, headers, json_error(message))
         elif body.chunked:
-            at_line_start = _ends_line(self._news) if self._news else self._at_line_start
+            # Whether what was sent last, a chunk or the head, ends in a line end.
+            at_line_start = body.latest.endswith(b"\n\r\n")
             frame = error_frame(self._content_type, message, at_line_start=at_line_start)
             if frame:
                 exchange.write(chunk(frame) + LAST_CHUNK)
@@ -245,12 +227,14 @@ class Relaying(Attempt):
     def _end(self, outcome: Outcome, error: str) -> None:
         self._over = True
         exchange = self._exchange
-        exchange.relaying = exchange.on_gone = None
+        exchange.relaying = None
+        if self._body is not None:
+            exchange.bytes_sent += self._body.sent
         tail = b""
         if self._tail:
             chunked = isinstance(self._body, ChunkedBody | UnchunkedBody)
             tail = payload_of(b"".join(self._tail), chunked)
-        end = RelayEnd(outcome, self._status, tail, exchange.bytes_sent, error)
+        end = RelayEnd(outcome, exchange.status or None, tail, exchange.bytes_sent, error)
         try:
             self._observer.on_end(end)
         except Exception:  # an observer's fault must not leave the client without an end
@@ -264,7 +248,8 @@ class Relaying(Attempt):
         if paused:
             self._connection.transport.pause_reading()
         else:
-            self._rest_deadline(self._server.now)
+            if self._body is not None:
+                self._since = self._server.now  # the client's time is not the model server's
             self._connection.transport.resume_reading()
 
     def upstream_paused(self, paused: bool) -> None:
@@ -272,22 +257,24 @@ class Relaying(Attempt):
 
     def check(self, now: float) -> None:
         """Called four times a second: measure the waits, tell of progress."""
-        if self._news:
-            self._at_line_start = _ends_line(self._news)
-            self._news = b""
-            self._observer.on_progress()
-            self._rest_deadline(now)
-        if now > self._total_deadline:
-            self._fail(504, f"The request took longer than {self._plan.timeouts.total_s:g} s.")
-        elif now > self._deadline and not self._paused:
+        body = self._body
+        if body is not None:
+            if body.sent != body.sent_before:
+                body.sent_before = body.sent
+                self._since = now  # the wait for more of the answer begins anew
+                self._observer.on_progress()
+            elif now - self._since > self._server.limits.comment_s:
+                self._keep_alive(body, now)
+        if now > self._ends_at:
+            self._fail(504, f"The request took longer than {self._plan.total_s:g} s.")
+        elif now > self._since + self._limit_s and not self._paused:
             self._fail(504, f"The model server was waited for too long ({self._waiting_for}).")
 
-    def _rest_deadline(self, now: float) -> None:
-        if self._body is not None:
-            wait = self._plan.timeouts.silence_s
-            self._deadline = now + wait if wait else FOREVER
-
-
-def _ends_line(sent: bytes) -> bool:
-    """Whether the last chunk, or the head, that was sent ends in a line end."""
-    return sent.endswith(b"\n\r\n")
+    def _keep_alive(self, body: Body, now: float) -> None:
+        """A comment now and then, or what lies between may take a silent stream for a dead one."""
+        if not body.chunked or self._paused:
+            return
+        is_due = now - self._commented_at > self._server.limits.comment_s
+        if is_due and between_events(self._content_type, body.latest):
+            self._commented_at = now
+            self._exchange.write(chunk(COMMENT))

@@ -45,6 +45,7 @@ class ResponseHead:
         "chunked",
         "content_length",
         "fields",
+        "has_id",
         "headers",
         "keep_alive",
         "latest",
@@ -65,6 +66,7 @@ class ResponseHead:
         self.content_length, self.chunked = _response_framing(self.fields)
         self.keep_alive = keeps_alive(self.fields, minor)
         self.whole = _whole_length(self)
+        self.has_id = b"x-request-id" in self.fields
         self.varying: tuple[Header, ...] = ()
         self.memo: dict[object, Any] = {}
         self.latest: tuple[object, bytes] = (None, b"")
@@ -84,6 +86,7 @@ class ResponseHead:
         copy.content_length, copy.chunked = size, self.chunked
         copy.keep_alive = self.keep_alive
         copy.whole = _whole_length(copy)
+        copy.has_id = b"x-request-id" in fields
         copy.varying = varying
         copy.memo = self.memo
         copy.latest = (None, b"")

@@ -35,7 +35,6 @@ class Tunnel:
         exchange = self._exchange
         self._connection.carried = self
         exchange.relaying = self
-        exchange.on_gone = self.cancel
         exchange.begin(101, close=True)
         exchange.write(top)
         exchange.client.open_tunnel(self._connection.transport.write)
@@ -78,5 +77,5 @@ class Tunnel:
     def _end(self, outcome: Outcome, error: str) -> None:
         self._over = True
         exchange = self._exchange
-        exchange.relaying = exchange.on_gone = None
+        exchange.relaying = None
         self._observer.on_end(RelayEnd(outcome, 101, b"", exchange.bytes_sent, error))

@@ -18,9 +18,6 @@ IDLE_S = 4.0
 MOST_IDLE = 256
 
 
-NO_HEAD = b"\0"
-
-
 class Carried(Protocol):
     """What a connection carries: one request waiting for, or receiving, its answer."""
 
@@ -34,7 +31,17 @@ class Carried(Protocol):
 class UpstreamConnection(asyncio.Protocol):
     """One connection to the model server."""
 
-    __slots__ = ("carried", "head", "head_bytes", "idle_since", "pool", "reused", "transport")
+    __slots__ = (
+        "carried",
+        "head",
+        "head_bytes",
+        "head_length",
+        "idle_since",
+        "pool",
+        "reused",
+        "transport",
+        "whole",
+    )
 
     transport: asyncio.Transport
 
@@ -43,8 +50,11 @@ class UpstreamConnection(asyncio.Protocol):
         self.carried: Carried | None = None
         self.reused = False
         self.idle_since = 0.0
-        self.head_bytes = NO_HEAD  # of the answer before, for the next is likely to have the same
+        # Of the answer before, for the next is likely to have the same, and the same length.
+        self.head_bytes = b""
         self.head: ResponseHead | None = None
+        self.head_length = 0
+        self.whole = -1
 
     @property
     def unsent(self) -> int:
@@ -74,6 +84,12 @@ class UpstreamConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         if self.carried is not None:
             self.carried.upstream_paused(False)
+
+    def remember(self, head_bytes: bytes, head: ResponseHead) -> None:
+        """An answer came whole, under this head."""
+        self.head_bytes, self.head = head_bytes, head
+        self.head_length = len(head_bytes)
+        self.whole = self.head_length + head.whole
 
     def release(self) -> None:
         """The answer is complete and nothing came after it: the connection may be used again."""
@@ -131,3 +147,15 @@ class Pool:
     def close(self) -> None:
         while self.idle:
             self.idle.pop().transport.abort()
+
+
+class Pools(dict[Origin, Pool]):
+    """The pools of one loop, by origin; each is made when it is first asked for."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def __missing__(self, origin: Origin) -> Pool:
+        pool = self[origin] = Pool(origin, self._loop)
+        return pool

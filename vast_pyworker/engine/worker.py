@@ -15,6 +15,7 @@ import os
 import resource
 import signal
 import sys
+from functools import cache
 from typing import Any
 
 import psutil
@@ -34,6 +35,7 @@ _SWITCH_S = 0.0005
 _HEARTBEAT_S = 0.5
 # gunicorn's master kills at ``graceful_timeout``; cutting and telling must be over by then.
 _LAST_WORDS_S = 1.0
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 class Unfit(SettingError, RuntimeError):
@@ -56,6 +58,13 @@ class EngineWorker(Worker):  # type: ignore[misc]
                 f"max_requests is {cfg.max_requests}, but a restart would lose the backend's "
                 "state and every open stream; set it to 0."
             )
+        _let_signals_through_after_forks()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Made by the master right before it forks. A signal that comes before the new process has
+        handlers of its own would be taken for the master's, and lost: it is held back."""
+        super().__init__(*args, **kwargs)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
 
     def init_process(self) -> None:
         self.loop = _new_loop()
@@ -69,13 +78,17 @@ class EngineWorker(Worker):  # type: ignore[misc]
     def init_signals(self) -> None:
         for number in self.SIGNALS:
             signal.signal(number, signal.SIG_DFL)
-        self.loop.add_signal_handler(signal.SIGTERM, self._stop, True)
-        self.loop.add_signal_handler(signal.SIGINT, self._stop, False)
-        self.loop.add_signal_handler(signal.SIGQUIT, self._stop, False)
+        for number in _ENDING:  # uvloop's own handlers lose what comes before it runs
+            signal.signal(number, self._stop_soon)
         self.loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
         signal.signal(signal.SIGABRT, self.handle_abort)
         signal.signal(signal.SIGWINCH, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the master answers it with a new worker
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+
+    def _stop_soon(self, number: int, frame: object) -> None:
+        """Also while the application loads: then the loop stops as soon as it has begun."""
+        self.loop.call_soon_threadsafe(self._stop, number == signal.SIGTERM)
 
     def _stop(self, graceful: bool) -> None:
         if not graceful:
@@ -123,8 +136,9 @@ class EngineWorker(Worker):  # type: ignore[misc]
 
     async def _drain(self, server: Server) -> None:
         """Let requests in flight finish, so that all is told before the master kills us."""
+        server.replaced = self.graceful and self._is_replaced()
         self._call_hook("on_draining", server)
-        server.drain(listening=self.graceful and not self._is_replaced())
+        server.drain(listening=self.graceful and not server.replaced)
         if not self.graceful:
             return
         in_all_s = self.cfg.graceful_timeout
@@ -155,6 +169,16 @@ class EngineWorker(Worker):  # type: ignore[misc]
         except psutil.Error:
             return False
         return any(sibling.pid != self.pid for sibling in siblings)
+
+
+@cache
+def _let_signals_through_after_forks() -> None:
+    """In the parent, once per process; the child does so when it is ready for them."""
+
+    def let_through() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+
+    os.register_at_fork(after_in_parent=let_through)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from msgspec import Struct
+
 from .work import Report
 
 
@@ -27,6 +29,8 @@ class Phase(str, Enum):
     EXPIRED = "expired"  # its contract has ended
     OFFLINE = "offline"  # its host has not been heard of
     UNKNOWN = "unknown"
+
+    __hash__ = str.__hash__  # that of Enum is ten times as slow
 
     def __str__(self) -> str:
         return self.value
@@ -53,6 +57,8 @@ class Stage(str, Enum):
     DESTROYING = "destroying"
     MISSING = "missing"  # not listed, and not yet proven gone
 
+    __hash__ = str.__hash__  # that of Enum is ten times as slow
+
     def __str__(self) -> str:
         return self.value
 
@@ -70,6 +76,8 @@ class Trouble(str, Enum):
     OFFLINE = "offline"
     UNKNOWN = "unknown"  # the provider does not know its state
 
+    __hash__ = str.__hash__  # that of Enum is ten times as slow
+
     def __str__(self) -> str:
         return self.value
 
@@ -80,6 +88,8 @@ class Desired(str, Enum):
     RUN = "run"
     STOP = "stop"
     DESTROY = "destroy"
+
+    __hash__ = str.__hash__  # that of Enum is ten times as slow
 
     def __str__(self) -> str:
         return self.value
@@ -104,7 +114,7 @@ class Offer:
     available_s: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Instance:
     """What exists at a provider. ``usd_per_hour`` is its price while it runs, disk included;
     ``usd_per_hour_now`` what it costs in its present phase."""
@@ -128,7 +138,7 @@ class Instance:
     ports: Mapping[str, str] = field(default_factory=dict)  # "3000/tcp" -> "203.0.113.7:41234"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Intent:
     """One wish for one instance, written before the money is spent; ``id`` is in the label.
 
@@ -156,9 +166,11 @@ class Intent:
     closed_at: float | None = None
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(Struct, frozen=True, gc=False):
     """One instance of a group as the plan sees it: intent, provider and worker taken together.
+
+    A ``Struct`` for there are many, and most are new at every tick; ``msgspec.structs.replace``
+    makes one that differs.
 
     ``perf`` is what it can do in units of work a second, ``load`` what it holds in units; ``since``
     is when it came to its stage. ``silent_s`` is the age of its last report, None without one.
@@ -207,6 +219,8 @@ class ActionKind(str, Enum):
     KEEP = "keep"  # a drain or stop that is taken back
     ALERT = "alert"
 
+    __hash__ = str.__hash__  # that of Enum is ten times as slow
+
     def __str__(self) -> str:
         return self.value
 
@@ -227,7 +241,8 @@ class Action:
 class Plan:
     """What to do about a group now, and the sentence that says why.
 
-    ``held_back`` are sentences on what was wanted and not planned (budget, brake, pace, limits).
+    ``held_back`` are sentences on what was wanted and not planned (budget, brake, pace, limits);
+    ``mended`` the intents of those rebooted or ended for a fault.
     """
 
     group: str
@@ -235,3 +250,4 @@ class Plan:
     actions: tuple[Action, ...]
     sentence: str
     held_back: tuple[str, ...] = ()
+    mended: tuple[str, ...] = ()

@@ -30,6 +30,8 @@ class State(str, Enum):
     STOPPED = "stopped"
     ERROR = "error"
 
+    __hash__ = str.__hash__  # that of Enum is ten times as slow
+
     def __str__(self) -> str:
         return self.value
 
@@ -42,11 +44,13 @@ class Outcome(str, Enum):
     CANCELLED = "cancelled"
     REJECTED = "rejected"
 
+    __hash__ = str.__hash__  # that of Enum is ten times as slow
+
     def __str__(self) -> str:
         return self.value
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen, which takes twice as long: ten thousand end in a second
 class RequestEnd:
     """One routed request that has left the worker.
 

@@ -56,7 +56,7 @@ def curl(example: Example, controller: str, endpoint: str, key: str) -> str:
 
 def snippet(example: Example, controller: str, endpoint: str, key: str) -> str | None:
     """Python with the official client (``pip install vastai==1.9.1``); None where that cannot
-    speak with the backend, which takes no envelope. ``key`` is one that may list endpoints."""
+    speak with the backend, which takes no envelope."""
     if not example.signed:
         return None
     stream = ", stream=True" if example.streams else ""

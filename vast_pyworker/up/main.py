@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import requests
 
-from vast_pyworker.controller.main import ADMIN_KEY_FILE, DEFAULT_PORT, ControllerOptions, Told
+from vast_pyworker.controller.main import ADMIN_KEY_FILE, ControllerOptions, Told
 from vast_pyworker.controller.main import run as run_controller
 from vast_pyworker.errors import PyworkerError
 from vast_pyworker.market.main import MarketOptions
 from vast_pyworker.market.main import run as run_market
 
 from .asking import Controller, billed
+from .claiming import claimed, sweep
 from .examples import Example, curl, example_of, snippet
 from .load import Clients
+from .options import read_options
 from .place import Place
 from .story import Story
 
@@ -49,7 +50,7 @@ class NotUp(PyworkerError):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """``scripts/up BACKEND [--load N] [--port P] [--most N] [--seconds S]``; the exit code."""
-    options = _parser().parse_args(argv)
+    options = read_options(argv)
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
@@ -59,28 +60,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (NotUp, PyworkerError, requests.RequestException, OSError) as exc:
         sys.stderr.write(f"{exc}\n")
         return FAILED
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="scripts/up",
-        description="A marketplace, a controller and a served model on this machine. Ctrl-C ends "
-        "it all and says what it cost, in the market's money.",
-    )
-    parser.add_argument("backend", help="a directory of backends/, such as llamacpp")
-    parser.add_argument(
-        "--load", type=int, default=0, metavar="N", help="send N requests at a time"
-    )
-    parser.add_argument(
-        "--load-seconds", type=float, metavar="S", help="end the load after S seconds"
-    )
-    parser.add_argument("--most", type=int, default=2, metavar="N", help="at most N instances")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="of the controller's page")
-    parser.add_argument(
-        "--seconds", type=float, metavar="S", help="end by itself S seconds after a worker is ready"
-    )
-    parser.add_argument("--keep", action="store_true", help="leave logs and the ledger behind")
-    return parser
 
 
 def _show(options: argparse.Namespace, stopped: threading.Event, held: ExitStack) -> int:
@@ -112,16 +91,14 @@ def _place(options: argparse.Namespace) -> Iterator[Place]:
         raise NotUp(f"There is no backend {options.backend}; there are {', '.join(known)}.")
     above = ROOT / ".pyworker"
     above.mkdir(exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="up-", dir=above))
-    (folder / "controller").mkdir(mode=0o700)
-    try:
+    for left in sweep(above):
+        _say(f"{left.name}, which was killed, is cleared away.")
+    with claimed(above, keep=options.keep) as folder:
+        (folder / "controller").mkdir(mode=0o700)
         threads = max((os.cpu_count() or 1) // max(options.most, 1), 1)
         yield Place(folder, ROOT, Path(sys.prefix), options.backend, threads)
-    finally:
         if options.keep:
             _say(f"Kept in {folder}.")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -138,8 +115,8 @@ def _market(place: Place) -> Iterator[str]:
     )
     over = threading.Event()
     url = f"http://127.0.0.1:{port}"
-    with _running("market", lambda: run_market(options, say=_nothing, stop=over), over.set):
-        _until_answers(f"{url}/market/summary", "The market")
+    with _running("market", lambda: run_market(options, say=_nothing, stop=over), over.set) as end:
+        _until_answers(f"{url}/market/summary", "The market", end)
         _say(f"A market on this machine: {url}/market/")
         yield url
 
@@ -152,8 +129,9 @@ def _controller(place: Place, port: int, market: str) -> Iterator[Controller]:
         groups=place.groups_file, state=place.state, api_key=MARKET_KEY, market=market, port=port,
     )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
-    with _running("controller", lambda: run_controller(options, told=told, say=_nothing), told.end):
-        _until_answers(f"{url}/livez", "The controller")
+    run = partial(run_controller, options, told=told, say=_nothing)
+    with _running("controller", run, told.end) as end:
+        _until_answers(f"{url}/livez", "The controller", end)
         key = (place.state / ADMIN_KEY_FILE).read_text().strip()
         controller = Controller(url, key)
         _say(f"A controller, which rents there: {url}/")
@@ -167,8 +145,11 @@ def _controller(place: Place, port: int, market: str) -> Iterator[Controller]:
 
 
 @contextmanager
-def _running(name: str, work: Callable[[], int], end: Callable[[], None]) -> Iterator[None]:
-    """Run a service on a thread until the context ends, and have it end in order."""
+def _running(
+    name: str, work: Callable[[], int], end: Callable[[], None]
+) -> Iterator[threading.Event]:
+    """Run a service on a thread until the context ends, and have it end in order. The event is set
+    once it has ended."""
     ended = threading.Event()
 
     def serve() -> None:
@@ -180,7 +161,7 @@ def _running(name: str, work: Callable[[], int], end: Callable[[], None]) -> Ite
     thread = threading.Thread(target=serve, name=name, daemon=True)
     thread.start()
     try:
-        yield
+        yield ended
     finally:
         end()
         if not ended.wait(ENDS_WITHIN_S):
@@ -205,6 +186,8 @@ def _load(
     clients = Clients(options.load, example, route)
     clients.start(options.load_seconds)
     _say(f"{options.load} clients ask without a pause.")
+    if not example.signed:
+        _say(f"{endpoint} measures nothing, so they do not make it grow: a model's backend does.")
     try:
         yield
     finally:
@@ -243,9 +226,9 @@ def _explain(controller: Controller, place: Place, example: Example | None, key:
     if example is None:
         return
     _say(f"\nAsk it with curl:\n\n{curl(example, url, place.name, key)}\n")
-    python = snippet(example, url, place.name, controller.key)
+    python = snippet(example, url, place.name, key)
     if python is not None:
-        _say(f"or with the official client, which takes an account's key:\n\n{python}")
+        _say(f"or with the official client (pip install vastai==1.9.1):\n\n{python}")
     _say("Ctrl-C ends it all.\n")
 
 
@@ -260,14 +243,14 @@ def _farewell(market: str) -> None:
     _say(f"It cost ${usd:.4f} in the market's money{rest}.")
 
 
-def _until_answers(url: str, who: str) -> None:
+def _until_answers(url: str, who: str, ended: threading.Event) -> None:
     deadline = time.monotonic() + ANSWERS_WITHIN_S
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and not ended.is_set():
         try:
             with requests.get(url, timeout=5.0):
                 return
         except requests.RequestException:
-            time.sleep(0.1)
+            ended.wait(0.1)
     raise NotUp(f"{who} does not answer at {url}; what it said stands above.")
 
 

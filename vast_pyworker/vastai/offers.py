@@ -8,7 +8,7 @@ from typing import Any, Literal
 from vast_pyworker.errors import InvalidRequest
 
 from .http import Endpoint, Transport
-from .query import DEFAULTS, parse_order, parse_query
+from .query import DEFAULTS, Filters, parse_order, parse_query
 from .reading import bad
 from .records import Offer
 from .regions import expand_regions
@@ -77,10 +77,18 @@ def search_body(
     if isinstance(query, Mapping):
         filters = {**{field: dict(base[field]) for field in base}, **query}
     else:
-        filters = dict(parse_query(_with_countries(query), base))
+        filters = dict(filters_in(query, base))
     control: dict[str, Any] = {"order": parse_order(order), "type": _KINDS[kind]}
     control["allocated_storage"] = disk_gb
     return {**filters, **control} if limit is None else {**filters, **control, "limit": limit}
+
+
+def filters_in(
+    query: str | Sequence[str] | None, base: Mapping[str, Mapping[str, Any]] | None = None
+) -> Filters:
+    """What a text asks for, over ``base``; a region named by ``georegion=true`` as its countries.
+    Raises QueryError."""
+    return parse_query(_with_countries(query), base)
 
 
 def _with_countries(query: str | Sequence[str] | None) -> str | Sequence[str] | None:

@@ -27,11 +27,12 @@ from .reports.accounting import WORKER_ERROR
 from .reports.probes import PROBE_PATHS, PROBES, probe_answer
 from .state import EXTENSION, Worker
 from .traffic.forwarding import Forward, ForwardRoutes
-from .traffic.grants import TICKET, WORKER
+from .traffic.grants import TICKET, WORKER, units_of
 from .traffic.plain_answers import end_by_status, follow, status_of
 from .traffic.refusals import answer_of
 from .traffic.relay import Relay
 from .traffic.request_ids import with_request_id
+from .units.work import PAYLOADLESS, Work
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -107,10 +108,10 @@ def _add_route(
     if isinstance(handler, Forward):
         route = forwards.add(handler, method, path)
         if "<" not in path:
-            app.native_routes[method, path] = route
+            app.native_routes[method, path] = route.take
             # It turns requests down by itself, and says how long the queue is.
             app.served_while_draining |= {path}
-    view = _view(worker, path, handler)
+    view = _view(worker, method, path, handler)
     try:
         app.add_url_rule(path, endpoint=name, view_func=view, methods=[method])
     except (ValueError, LookupError, SyntaxError) as exc:
@@ -118,26 +119,28 @@ def _add_route(
         raise BackendError(f"{file}: {name} is no route that Flask knows: {exc}.") from exc
 
 
-def _view(worker: Worker, path: str, handler: Handler) -> Callable[..., Any]:
+def _view(worker: Worker, method: str, path: str, handler: Handler) -> Callable[..., Any]:
     """A 2024 handler as a Flask view, booked from the call to the end of its answer."""
     backend = worker.backend
+    work = Work(None, backend, has_payload=method not in PAYLOADLESS)
     if isinstance(handler, Forward):
         return lambda **_: handler(backend, request._get_current_object())  # type: ignore[attr-defined]
 
     def view(**_: Any) -> Any:
         asked = request._get_current_object()  # type: ignore[attr-defined]
-        ticket = asked.environ[TICKET] = worker.accounting.begin(path, 0.0)
+        ticket = asked.environ[TICKET] = worker.accounting.begin(path, units_of(work, asked))
         try:
             answer = handler(backend, asked)
             if not isinstance(answer, Response):
                 answer = current_app.make_response(answer)
         except Refused:
+            worker.accounting.reprice(ticket, 0.0)  # a stranger turned away is no load
             ticket.end(Outcome.REJECTED)
             raise
         except HTTPException as exc:
             end_by_status(ticket, status_of(exc))
             raise
-        except BaseException:
+        except BaseException:  # a fork's handler: whatever it raised, its request has ended
             ticket.end(Outcome.FAILED, reason=WORKER_ERROR)
             raise
         if not isinstance(answer, Relay):  # a relay ends its ticket itself

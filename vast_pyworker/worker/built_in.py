@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from http.client import HTTPException
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
@@ -24,6 +25,7 @@ from .traffic.refusals import not_ready
 BUILT_IN_ROUTES = {
     "/pyworker/status": "State, reason, load, queues, capacity, GPU and host, as JSON.",
     "/pyworker/metrics": "Everything measured, for Prometheus; also at /metrics.",
+    "/pyworker/metrics/upstream": "The model server's own metrics; also at /metrics/upstream.",
     "/pyworker/openapi.json": "The backend's and the worker's routes as OpenAPI 3.1.",
     "/pyworker/livez": "Liveness probe; also at /livez.",
     "/pyworker/readyz": "Readiness probe; also at /readyz.",
@@ -73,10 +75,20 @@ def _add_views_of_state(add: Adder, worker: Worker) -> None:
         _check_caller(worker)
         return jsonify(build_openapi(worker.loaded, BUILT_IN_ROUTES))
 
+    def upstream() -> Any:
+        _check_caller(worker)
+        if worker.upstream_metrics is None:
+            return {"error": "The backend has no gauges_path: nobody knows where they are."}, 404
+        try:
+            return Response(worker.upstream_metrics(), content_type=CONTENT_TYPE)
+        except (OSError, HTTPException) as exc:
+            return {"error": f"The model server does not tell ({exc or type(exc).__name__})."}, 502
+
     add("GET", "/pyworker/status", status)
     add("GET", "/pyworker/openapi.json", openapi)
     for path in ("/pyworker/metrics", "/metrics"):
         add("GET", path, metrics)
+        add("GET", f"{path}/upstream", upstream)
 
 
 def _add_commands(add: Adder, worker: Worker) -> None:

@@ -178,6 +178,7 @@ class FakeTraffic:
     """Accounting by decree."""
 
     in_flight: int = 0
+    at_model: int = 0
     progress: int = 0
     served_total: float = 0.0
 

@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,12 +19,14 @@ from typing import Any
 from vast_pyworker.engine import Origin
 from vast_pyworker.errors import PyworkerError
 from vast_pyworker.settings import Settings
+from vast_pyworker.wire import ASSUMED_PERF
 
 from .app import WorkerApp, create_app
 from .contract.loading import Loaded, construct, folders, load_backend
 from .contract.spec import ModelSpec, spec_from
 from .gunicorn_log import configure, secrets_of
 from .jsonlog import Redaction
+from .modelserver.asking import address_of, fetch
 from .parts import Parts, reporter_of
 from .phases.model_life import lifecycle_of, queued_watch_of
 from .phases.readiness import Readiness
@@ -111,6 +114,9 @@ def _assemble(settings: Settings, loaded: Loaded, backend: Any) -> tuple[WorkerA
     key = PublicKey(settings.reports_to, transport.get)
     cancel_hook = CancelHook.of(backend)
     worker = _worker(settings, loaded, backend, spec, key, cancel_hook)
+    if spec.gauges_url is not None:
+        limit_s = spec.limits.probe_timeout_s or 20.0
+        worker.upstream_metrics = partial(fetch, address_of(spec.gauges_url), limit_s)
     app = create_app(worker)
     gpus = GpuGauge()
     watch = queued_watch_of(loaded, settings)
@@ -124,6 +130,12 @@ def _assemble(settings: Settings, loaded: Loaded, backend: Any) -> tuple[WorkerA
         legacy_watch=watch,
     )
     reporter, plain = reporter_of(worker, gpus), PlainHttp.of(app, settings)
+    if reporter is not None and loaded.flask_dict and not (watch or spec.tells_capacity):
+        log.warning(
+            "Nobody knows what %s can do, so reports say %g units of work per second: give its "
+            "Backend benchmark_route and benchmark_payload(), or max_perf.",
+            *(loaded.name, ASSUMED_PERF),
+        )
     parts = Parts(worker, key, gpus, lifecycle, watch, reporter, plain, cancel_hook)
     parts.show()
     return app, parts

@@ -20,7 +20,9 @@ from vast_pyworker import __version__
 from .contract.loading import Handler, Loaded
 from .traffic.forwarding import Forward
 
-BUILT_IN_GETS = frozenset(("status", "metrics", "openapi.json", "livez", "readyz", "startupz"))
+BUILT_IN_GETS = frozenset(
+    ("status", "metrics", "upstream", "openapi.json", "livez", "readyz", "startupz")
+)
 _SCHEMAS = "#/components/schemas/{name}"
 _KEY = "key"
 

@@ -95,6 +95,7 @@ class Parts:
             restarts=lambda: lifecycle.restarts,
             log_matches=lambda: lifecycle.log_matches,
             probe_failures=lambda: lifecycle.probe_failures,
+            model_requests=lambda: lifecycle.model_requests,
         )
         worker.render_metrics = lambda: metrics.render(sources)
 
@@ -128,7 +129,12 @@ class Parts:
         loop.call_later(SESSION_TICK_S, self._expire_sessions, loop)
 
     def drain(self, server: Server) -> None:
-        """On the loop: be unready at once and say so; requests in flight go on."""
+        """On the loop: be unready at once and say so; requests in flight go on.
+
+        Where a successor serves already (SIGHUP), what we said would contradict its reports.
+        """
+        if server.replaced and self.reporter is not None:
+            self.reporter.hand_over()
         self.worker.readiness.draining()
         if self.plain is not None:
             self.plain.drain()

@@ -36,7 +36,8 @@ class Worker:
     ``status`` are parts that have a word to say in /pyworker/status; ``evidence`` hears what the
     2024 log watch reports, ``on_cancelled`` the id of each request that was cancelled on its way
     (from any thread; it must not block). ``update_mark`` is touched where an update is asked for.
-    ``parts`` are what modules keep for themselves.
+    ``upstream_metrics`` asks the model server for its own and raises OSError or HTTPException; None
+    where it has none. ``parts`` are what modules keep for themselves.
     """
 
     settings: Settings
@@ -56,6 +57,7 @@ class Worker:
     on_cancelled: Callable[[str], None] | None = None
     update_mark: Path = UPDATE_MARK
     render_metrics: Callable[[], bytes] = bytes
+    upstream_metrics: Callable[[], bytes] | None = None
     parts: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -126,7 +126,10 @@ def _next(ids: list[int], number: int, *, spread: bool) -> Iterable[int]:
 
 def _watched(world: World, ticker: Ticker, done: Ticked) -> dict[str, Any]:
     members = ticker.loop.fleet.members
-    held = [own for own in by_group(members).values() if braked(own, world.time.at)]
+    gone = ticker.loop.gone
+    held = [
+        own for name, own in by_group(members).items() if braked(own, world.time.at, gone(name))
+    ]
     stages = Counter(each.stage for each in members)
     return {
         **asdict(done),

@@ -59,7 +59,6 @@ def test_ps_lists_every_instance_or_those_of_a_group(ask, controller):
     lines = ask("ps").stdout.splitlines()
     assert len(lines) == 3 and str(number(controller)) in lines[1] and "ready" in lines[1]
     assert len(json.loads(ask("ps", "llm", "--json").stdout)) == 2
-    assert json.loads(ask("ps", "none", "--json").stdout) == []
 
 
 def test_a_group_is_scaled_and_given_back(ask, controller):
@@ -79,6 +78,10 @@ def test_a_group_is_scaled_and_given_back(ask, controller):
         (("scale", "llm", "-1"), 2),
         (("drain", "1"), 1),
         (("why", "none"), 1),
+        (("ps", "none"), 1),
+        (("ps", "none", "--json"), 1),
+        (("logs", "999"), 1),
+        (("logs", "999", "--daemon"), 2),
     ],
 )
 def test_what_is_refused_is_one_sentence_and_a_code(ask, arguments, code):
@@ -149,7 +152,7 @@ def test_keys_are_made_listed_and_revoked(ask, controller):
 def test_a_key_that_may_not_is_told_so(ask):
     told = ask("scale", "llm", 1, key=Right.READ)
     assert told.exit_code == 1 and "may read" in told.stderr
-    assert ask("status", key="x" * 64).exit_code == 1
+    assert ask("status", key="x" * 64).exit_code == 2
 
 
 def test_the_key_comes_from_the_file_that_the_controller_wrote(ask, controller, tmp_path):
@@ -167,3 +170,28 @@ def test_where_no_controller_answers_is_said_with_the_remedy(ask, url, code):
     told = ask("status", "--url", url)
     assert told.exit_code == code
     assert "http" in told.stderr and told.stdout == ""
+
+
+def test_everything_that_is_refused_is_told_once(ask, controller):
+    told = ask("hold", 1, 2, 1)
+    assert told.exit_code == 1
+    assert told.stderr.count("There is no instance 1 ") == 1
+    assert told.stderr.count("There is no instance 2 ") == 1
+    assert ask("hold", 1, 2, "--url", "http://127.0.0.1:9").stderr.count("No controller") == 1
+
+
+def test_logs_come_through_the_controller_where_only_its_key_is_there(ask, controller):
+    ident = number(controller)
+    expected = controller.provider.logs(ident, 200)
+    assert ask("logs", ident).stdout.strip() == expected.strip()
+    told = ask("logs", ident, "--json", "--controller", VAST_API_KEY="of-the-account")
+    assert json.loads(told.stdout) == {"id": ident, "log": expected}
+
+
+def test_a_groups_file_with_a_fault_is_a_wrong_command_line(ask, tmp_path):
+    file = tmp_path / "groups.toml"
+    file.write_text("fleet = 1")
+    told = ask("plan", "--groups", file)
+    assert told.exit_code == 2 and "groups.toml:1: fleet: 1 is no name" in told.stderr
+    assert ask("plan", "--groups", tmp_path / "none.toml").exit_code == 2
+    assert ask("import", file).exit_code == 2

@@ -10,9 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 from click.testing import CliRunner
 
 from vast_pyworker import errors
@@ -23,12 +25,16 @@ from vast_pyworker.vastai.client import VastClient
 @pytest.fixture(scope="module")
 def market(tmp_path_factory) -> Iterator[str]:
     """The address of a market of its own."""
+    with serving(tmp_path_factory.mktemp("home"), "--clock", "100") as url:
+        yield url
+
+
+@contextmanager
+def serving(home: Path, *options: str) -> Iterator[str]:
     command = [sys.executable, "-m", "vast_pyworker.cli", "market", "--port", "0", "--seed", "3"]
-    options = ["--hosts", "60", "--clock", "100", "--no-limits"]
-    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path_factory.mktemp("home"))}
-    with subprocess.Popen(
-        [*command, *options], env=environ, stdout=subprocess.PIPE, text=True
-    ) as it:
+    command += ["--hosts", "60", "--no-limits", *options]
+    environ = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as it:
         try:
             assert it.stdout is not None
             found = re.search(r"http://127\.0\.0\.1:\d+", it.stdout.readline())
@@ -72,10 +78,25 @@ def read(result):
         ["--runtime", "docker"],
         ["--port", "65536"],
         ["--hosts", "0"],
+        ["--loading", "0"],
+        ["--loading", "soon"],
     ],
 )
 def test_what_cannot_be_is_refused(arguments):
     assert CliRunner().invoke(main, ["market", *arguments]).exit_code == 2
+
+
+def test_the_time_that_images_load_is_the_users(tmp_path):
+    with serving(tmp_path, "--clock", "0", "--loading", "90000") as url:
+        environ = {name: None for name in os.environ if name != "PATH"}
+        environ |= {"HOME": str(tmp_path), "VAST_API_KEY": "market", "VAST_URL": url}
+
+        def used(*arguments: str):
+            return CliRunner(env=environ).invoke(main, [*arguments, "--no-pacing", "--json"])
+
+        (made,) = read(used("rent", "num_gpus=1", "--image", "i"))["rented"]
+        requests.post(f"{url}/market/advance", json={"seconds": 900}, timeout=10).close()
+        assert read(used("show", str(made["instance_id"])))["state"] in ("creating", "loading")
 
 
 def test_it_is_not_shown_to_other_machines_by_accident():

@@ -49,6 +49,13 @@ class TestOffers:
         assert {"verified", "external", "rentable"} & bare == set()
         assert {"verified", "external", "rentable"} & most == {"external", "rentable"}
 
+    def test_a_region_is_its_countries(self, vast, ask):
+        vast.on(SEARCH, {"offers": []})
+        result = ask("offers", "geolocation=NA", "georegion=true", "num_gpus=1")
+        (asked,) = vast.asked
+        assert asked.body["geolocation"] == {"in": ["CA", "US"]}
+        assert "georegion" not in asked.body and "Warning" not in result.stderr
+
     def test_none_is_said_and_exits_with_0(self, vast, ask):
         vast.on(SEARCH, {"offers": []})
         result = ask("offers")

@@ -10,6 +10,7 @@ from vast_pyworker.cli.tables import (
     Column,
     clipped,
     dollars,
+    folded,
     number,
     plain,
     print_columns,
@@ -38,6 +39,14 @@ def test_a_table_without_rows_is_its_titles():
 def test_long_cells_are_cut_but_the_last_one_runs_on():
     _, line = printed([Column("A"), Column("B")], [("x" * 60, "y" * 60)])
     assert line == "x" * 39 + "…  " + "y" * 60
+
+
+def test_a_table_is_folded_where_a_terminal_is_narrower():
+    widths = [10, 10, 10, 30]
+    assert folded(widths, None) == [slice(0, 4)] == folded(widths, 66)
+    assert folded(widths, 65) == [slice(0, 3), slice(3, 4)]
+    assert folded(widths, 25) == [slice(0, 2), slice(2, 3), slice(3, 4)]
+    assert folded(widths, 1) == [slice(each, each + 1) for each in range(4)]
 
 
 def test_foreign_text_cannot_move_the_cursor():

@@ -45,6 +45,17 @@ def test_dollars_an_hour_are_a_ceiling_for_all_that_is_committed() -> None:
     )
 
 
+def test_one_more_counts_for_an_hour_also_where_the_day_ends_sooner() -> None:
+    late = replace(limited(usd_per_day=12.0), now=NOON + DAY / 2 - 120.0)
+    assert replace(late, spent_day_micro=11_500_000).verdict(0.5).allowed
+    refused = replace(late, spent_day_micro=11_500_001).verdict(0.5)
+    assert refused.sentence == (
+        "One more at $0.500/h could take the day to $12.00 of at most $12.00 "
+        "(limits.usd_per_day): $11.50 is spent, and $0.500/h for the 0.0 hours left may follow, "
+        "and one more counts for an hour: its image is billed."
+    )
+
+
 def test_a_day_has_room_for_what_may_still_come_in_it() -> None:
     budget = replace(
         limited(usd_per_day=20.0),

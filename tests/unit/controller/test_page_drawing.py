@@ -7,14 +7,23 @@ from itertools import pairwise
 import pytest
 
 from vast_pyworker.controller.history import LONGEST_STEP_S, MOST, History, Sample
-from vast_pyworker.controller.page.charts import HEIGHT, WIDTH, chart
-from vast_pyworker.controller.page.words import age, amount, money, price
+from vast_pyworker.controller.page.charts import HEIGHT, WIDTH, chart, rounded_up
+from vast_pyworker.controller.page.words import age, amount, money, price, tick
 
 
 def test_a_line_goes_from_edge_to_edge_and_up_with_the_value():
     drawn = chart({"load": [(0.0, 0.0), (10.0, 100.0)]}, {})
-    assert drawn.lines["load"] == f"M0.0,100.0L{WIDTH}.0,{HEIGHT - 100 / 115 * HEIGHT:.1f}"
-    assert drawn.top == pytest.approx(115.0)
+    assert drawn.lines["load"] == f"M0.0,100.0L{WIDTH}.0,{HEIGHT - 100 / 150 * HEIGHT:.1f}"
+    assert drawn.top == pytest.approx(150.0)
+
+
+@pytest.mark.parametrize(
+    ("most", "end"),
+    [(0.0, 1.0), (-1.0, 1.0), (1.0, 1.0), (1.01, 1.5), (0.42, 0.5), (37.0, 50.0), (9.9, 10.0),
+     (1e-5, 1e-5), (123_456.0, 150_000.0), (float("nan"), 1.0), (float("inf"), 1.0)],
+)  # fmt: skip
+def test_a_scale_ends_at_a_number_that_is_easily_read(most, end):
+    assert rounded_up(most) == pytest.approx(end)
 
 
 def test_the_unknown_is_a_gap_and_not_nought():
@@ -41,6 +50,9 @@ def test_a_limit_shows_where_it_is_near_and_not_where_it_is_far():
         (age(None), "\N{EN DASH}"), (age(59), "59 s"), (age(3599), "59 min"), (age(-5), "0 s"),
         (age(3 * 3600 + 60), "3 h 1 min"), (age(90_000), "1 d 1 h"),
         (money(None), "\N{EN DASH}"), (money(1234.5), "$1,234.50"), (price(0.1234), "$0.123"),
+        (money(0.0042), "$0.004"), (money(0.0), "$0.00"), (money(0.1), "$0.10"),
+        (tick(0.5), "$0.5"), (tick(0.03), "$0.03"), (tick(20.0), "$20"), (tick(1500.0), "$1,500"),
+        (tick(1.5), "$1.50"),
         (amount(None), "\N{EN DASH}"), (amount(0.0), "0"), (amount(73.84), "73.8"),
         (amount(12_345), "12.3 k"), (amount(2_500_000), "2.5 M"),
     ],

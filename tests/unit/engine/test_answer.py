@@ -61,18 +61,18 @@ def test_who_has_no_body(method: bytes, status: int, expected: bool) -> None:
 
 def test_a_relayed_head_has_the_hop_replaced_and_an_id_added() -> None:
     answer = answered(b"A: b\r\nConnection: close, A2\r\nA2: c\r\nTransfer-Encoding: chunked\r\n")
-    head = relayed_head(asked(), answer, b"id", chunked=True, close=True)
+    head = relayed_head(answer, b"id", chunked=True, close=True)
     assert head == (
         b"HTTP/1.1 200 OK\r\nA: b\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n"
         b"X-Request-ID: id\r\n\r\n"
     )
-    again = relayed_head(asked(), answer, b"other", chunked=False, close=False)
+    again = relayed_head(answer, b"other", chunked=False, close=False)
     assert again == b"HTTP/1.1 200 OK\r\nA: b\r\nX-Request-ID: other\r\n\r\n"
 
 
 def test_an_id_of_the_model_server_is_kept() -> None:
     answer = answered(b"X-Request-ID: theirs\r\n")
-    head = relayed_head(asked(), answer, b"ours", chunked=False, close=False)
+    head = relayed_head(answer, b"ours", chunked=False, close=False)
     assert head == b"HTTP/1.1 200 OK\r\nX-Request-ID: theirs\r\n\r\n"
 
 

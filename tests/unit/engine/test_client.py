@@ -493,6 +493,14 @@ def test_request_ids_are_passed_on_or_made() -> None:
             assert len({*ids, None}) == 4
 
 
+def test_requests_of_one_length_are_not_taken_for_each_other() -> None:
+    with serving() as (_, _, client):
+        wire = client()
+        for sent in ("mine-1", "mine-1", "mine-2", "mine-2", "mine-1"):
+            wire.send(request("/native", headers=f"X-Request-ID: {sent}\r\n"))
+            assert wire.read_message().get("x-request-id") == sent
+
+
 def test_an_exchange_can_be_cancelled_by_somebody_else() -> None:
     with serving() as (app, server, client):
         wire = client()

@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,8 @@ from vast_pyworker.engine.fakes import (
     whole,
 )
 from vast_pyworker.engine.framing import LAST_CHUNK, chunk
-from vast_pyworker.engine.limits import HEAD_BYTES
+from vast_pyworker.engine.limits import HEAD_BYTES, Limits
+from vast_pyworker.engine.relaying import Relaying
 from vast_pyworker.engine.running import RunningServer
 from vast_pyworker.engine.upstream import UpstreamConnection
 from vast_pyworker.model import Outcome
@@ -85,7 +86,7 @@ class Bench:
         return self.server.call(lambda: not self.server.server.connections)
 
     def idle(self) -> int:
-        return self.server.call(lambda: sum(map(len, self.server.server._pools.values())))
+        return self.server.call(lambda: sum(map(len, self.server.server.pools.values())))
 
 
 @pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
@@ -99,6 +100,7 @@ def relaying(
     *,
     new_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop,
     origin: str = "",
+    limits: Limits | None = None,
     **plan: Any,
 ) -> Iterator[Bench]:
     seen = Recorder()
@@ -114,7 +116,7 @@ def relaying(
             environ["pyworker.handler"] = relay
             return []
 
-        server = stack.enter_context(RunningServer(app, new_loop=new_loop))
+        server = stack.enter_context(RunningServer(app, limits=limits, new_loop=new_loop))
         yield Bench(upstream, server, seen, stack)
 
 
@@ -285,6 +287,47 @@ def test_connections_to_the_model_server_are_used_again(new_loop: Any) -> None:
             wire.send(GET)
             assert wire.read_message().body == b"hello"
         assert bench.upstream.opened == 1
+        assert bench.idle() == 1
+
+
+def test_answers_of_one_length_are_not_taken_for_each_other() -> None:
+    marks = iter([b"one", b"one", b"two", b"two", b"one"])
+
+    def script(wire: Wire, request: Message) -> None:
+        mark = next(marks)
+        wire.send(PLAIN + b"Content-Length: 3\r\nX-Mark: " + mark + b"\r\n\r\n" + mark)
+
+    with relaying(script) as bench:
+        wire, seen = bench.client(), []
+        for _ in range(5):
+            wire.send(GET)
+            answer = wire.read_message()
+            seen.append((answer.get("x-mark"), answer.body))
+            assert bench.seen.end().tail == answer.body
+        assert seen == [(m, m.encode()) for m in ("one", "one", "two", "two", "one")]
+        assert bench.upstream.opened == 1
+
+
+def test_a_request_is_let_go_of_once_its_answer_comes_in_pieces() -> None:
+    ended = threading.Event()
+
+    def script(wire: Wire, request: Message) -> None:
+        wire.send(SSE + CHUNKED + chunk(b"data: 1\n\n"))
+        assert ended.wait(10)
+        wire.send(LAST_CHUNK)
+
+    prompt = b"a prompt of its own"
+    with relaying(script, method="POST") as bench:
+        head = b"POST /relay HTTP/1.1\r\nHost: worker\r\nContent-Length: %d\r\n\r\n"
+        wire = bench.ask(head % len(prompt) + prompt)
+        wire.read_until(b"data: 1")
+        (relayed,) = bench.server.call(lambda: bench.server.server.relayings)
+        assert isinstance(relayed, Relaying)
+        assert relayed._request == b"" == relayed._exchange.body
+        assert "prompt" not in repr(relayed._exchange) + repr(relayed)
+        ended.set()
+        wire.read_until(LAST_CHUNK)
+        assert bench.seen.end().outcome is Outcome.FINISHED
         assert bench.idle() == 1
 
 
@@ -502,6 +545,41 @@ def test_a_stream_that_goes_on_is_never_silent_and_its_progress_is_told() -> Non
         assert len(bench.ask().read_message().body) == 20 * 14
         assert bench.seen.end().outcome is Outcome.FINISHED
         assert 2 <= bench.seen.progress <= 20
+
+
+IN_NO_TIME = Limits(comment_s=0.01)
+
+
+@pytest.mark.parametrize("sent", [b"", chunk(b"data: 1\n\n"), chunk(b"data: 1\r\n\r\n")])
+def test_between_events_a_silent_stream_is_kept_alive_by_comments(sent: bytes) -> None:
+    script, _, _ = silent_after(SSE + CHUNKED + sent)
+    timeouts = Timeouts(silence_s=1.2)
+    with relaying(script, timeouts=timeouts, limits=IN_NO_TIME) as bench:
+        body = bench.ask().read_message().body
+        payload = sent[sent.find(b"\r\n") + 2 : -2] if sent else b""
+        assert body.startswith(payload + b":\n\n:\n\n")
+        assert b"event: error" in body, "a comment is no progress of the model server's"
+        assert bench.seen.progress <= 1
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        SSE + CHUNKED + chunk(b"data: 1\n"),
+        SSE + CHUNKED + chunk(b"data: 1\n\n") + b"5\r\nda",
+        SSE + b"Content-Encoding: gzip\r\n" + CHUNKED + chunk(b"data: 1\n\n"),
+        SSE + b"Content-Length: 90\r\n\r\ndata: 1\n\n\r\n",
+        NDJSON + CHUNKED + chunk(b"{}\n\n"),
+    ],
+)
+def test_elsewhere_nothing_of_ours_gets_into_a_stream(sent: bytes) -> None:
+    script, _, _ = silent_after(sent)
+    with relaying(script, timeouts=Timeouts(silence_s=0.8), limits=IN_NO_TIME) as bench:
+        wire = bench.ask()
+        told = b""
+        with suppress(EOFError, OSError):
+            told = wire.read_to_end()
+        assert b":\n\n" not in told
 
 
 @pytest.mark.parametrize(
@@ -753,7 +831,7 @@ def test_a_connection_whose_last_piece_filled_a_slow_client_is_read_again() -> N
         plan, server = RelayPlan(Origin("http://127.0.0.1:1"), "/"), bench.server.server
 
         def run() -> bool:
-            pool = server.pool(plan.origin)
+            pool = server.pools[plan.origin]
             connection, transport = UpstreamConnection(pool), FakeTransport()
             connection.connection_made(transport)
             pool.idle.append(connection)

@@ -91,6 +91,12 @@ def test_ids_of_requests_are_unique_between_starts() -> None:
     assert len(seen) == 6
 
 
+def test_ids_of_requests_are_never_given_twice() -> None:
+    with serving() as (_, server, _):
+        made = server.call(lambda: [server.server.new_request_id() for _ in range(1000)])
+    assert len(set(made)) == 1000
+
+
 def test_draining_turns_new_requests_down_and_lets_those_in_flight_finish() -> None:
     with serving() as (app, server, client):
         busy, idle = client(), client()
@@ -240,6 +246,6 @@ def test_pools_are_one_per_origin() -> None:
         first, second = Origin(upstream.url), Origin(upstream.url)
         with serving() as (_, server, _):
             pools = server.call(
-                lambda: [server.server.pool(origin) for origin in (first, first, second)]
+                lambda: [server.server.pools[origin] for origin in (first, first, second)]
             )
         assert pools[0] is pools[1] is not pools[2]

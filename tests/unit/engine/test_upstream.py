@@ -158,7 +158,7 @@ def test_idle_connections_do_not_stay_for_ever() -> None:
         with RunningServer(relaying_app(origin)) as server, connect(server.address) as wire:
             wire.send(GET)
             wire.read_message()
-            pool = server.call(lambda: server.server.pool(origin))
+            pool = server.call(lambda: server.server.pools[origin])
             assert server.call(lambda: len(pool)) == 1
             server.call(lambda: setattr(pool.idle[0], "idle_since", pool.now - IDLE_S - 1))
             until = time.monotonic() + 5

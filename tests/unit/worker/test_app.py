@@ -12,7 +12,7 @@ from worker_rig import API_KEY, TOKEN, Model, Rig, rigged, wait_until, worker_of
 
 from vast_pyworker.engine.fakes import connect
 from vast_pyworker.errors import BackendError
-from vast_pyworker.worker import forward, jsonlog
+from vast_pyworker.worker import forward, jsonlog, signed_payload
 from vast_pyworker.worker.app import create_app
 
 KEY = {"Authorization": f"Bearer {API_KEY}"}
@@ -205,3 +205,45 @@ def test_the_master_token_is_nowhere_in_what_is_told(rig: Rig) -> None:
     assert told.status_code == 200
     text = json.dumps(told.json)
     assert TOKEN not in text and API_KEY not in text
+
+
+class Pages(Backend):
+    def workload(self, payload: dict[str, Any]) -> float:
+        return 2.0 * payload["pages"]
+
+
+def prints(backend: Any, request: Any) -> str:
+    signed_payload(request)
+    return "Printed"
+
+
+PLAIN = {"POST": {"increment": increment, "print": prints}, "GET": {"value": value}}
+
+
+def test_a_plain_handler_is_work_like_any_other_and_a_look_is_none() -> None:
+    with rigged(PLAIN, backend=Backend()) as rig:
+        accounting = rig.worker.accounting
+        assert rig.ask("/increment", {"amount": 2}).status == 200
+        assert rig.get("/value").json == {"value": 2}
+        rig.at_rest()
+        assert (accounting.take().new_load, accounting.take().served_load) == (100.0, 100.0)
+
+
+@pytest.mark.parametrize(
+    ("payload", "units"), [({"pages": 7, "amount": 1}, 14.0), ({"amount": 1}, 100.0)]
+)
+def test_a_backends_workload_counts_for_plain_handlers_where_it_can(
+    payload: dict[str, Any], units: float
+) -> None:
+    with rigged(PLAIN, backend=Pages()) as rig:
+        assert rig.ask("/increment", payload).status == 200
+        rig.at_rest()
+        assert rig.worker.accounting.take().served_load == units
+
+
+def test_a_stranger_who_is_turned_away_is_no_load() -> None:
+    with rigged(PLAIN) as rig:
+        assert rig.ask("/print", {"pages": 7}, key=False).status == 422
+        rig.at_rest()
+        told = rig.worker.accounting.take()
+        assert (told.requests_received, told.rejected_load, told.new_load) == (1, 0.0, 0.0)

@@ -15,6 +15,7 @@ from vast_pyworker import signature
 from vast_pyworker.worker import forward
 from vast_pyworker.worker.app import create_app
 from vast_pyworker.worker.built_in import BUILT_IN_ROUTES, REPORTS
+from vast_pyworker.worker.openapi import built_in_method
 from vast_pyworker.worker.reports import metrics
 from vast_pyworker.worker.state import Worker
 
@@ -24,6 +25,8 @@ GUARDED = [
     ("GET", "/pyworker/status"),
     ("GET", "/pyworker/metrics"),
     ("GET", "/metrics"),
+    ("GET", "/metrics/upstream"),
+    ("GET", "/pyworker/metrics/upstream"),
     ("GET", "/pyworker/openapi.json"),
     ("POST", "/pyworker/drain"),
     ("DELETE", "/pyworker/requests/x"),
@@ -136,6 +139,21 @@ def test_metrics_are_prometheus_text(client: FlaskClient) -> None:
     assert {"pyworker_queue_depth", "pyworker_model_state"} <= names
 
 
+def test_the_model_servers_own_metrics_are_passed_on(client: FlaskClient, worker: Worker) -> None:
+    assert client.get("/metrics/upstream").status_code == 404
+    worker.upstream_metrics = lambda: b"llamacpp:requests_processing 2\n"
+    for path in ("/metrics/upstream", "/pyworker/metrics/upstream"):
+        told = client.get(path)
+        assert (told.status_code, told.text) == (200, "llamacpp:requests_processing 2\n")
+
+    def refused() -> bytes:
+        raise ConnectionRefusedError("nobody listens")
+
+    worker.upstream_metrics = refused
+    told = client.get("/metrics/upstream")
+    assert (told.status_code, "nobody listens" in told.text) == (502, True)
+
+
 def test_openapi_names_both_kinds_of_routes(client: FlaskClient) -> None:
     told = client.get("/pyworker/openapi.json").json
     assert told["openapi"].startswith("3.1")
@@ -144,8 +162,9 @@ def test_openapi_names_both_kinds_of_routes(client: FlaskClient) -> None:
 
 def test_every_route_that_is_told_of_is_there(worker: Worker) -> None:
     app = create_app(worker)
-    there = {rule.rule for rule in app.url_map.iter_rules()}
-    assert BUILT_IN_ROUTES.keys() <= there
+    there = {(method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods}
+    told = {(built_in_method(path), path) for path in BUILT_IN_ROUTES if "<" not in path}
+    assert told <= there
 
 
 def test_an_update_is_marked_by_the_master_token_alone(client: FlaskClient, worker: Worker) -> None:

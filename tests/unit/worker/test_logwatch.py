@@ -16,7 +16,7 @@ from vast_pyworker.worker.logwatch import LogWatch
 from vast_pyworker.worker.modellog.legacy_logwatch import LegacyLogWatch, LineHandler
 from vast_pyworker.worker.modellog.log_reports import MEASURING, LogReporter, match_of, message_of
 from vast_pyworker.worker.modellog.logwatch_process import LogWatchProcess, poster, process_from
-from vast_pyworker.worker.modellog.patterns import Match, Pattern, PatternTable
+from vast_pyworker.worker.modellog.patterns import LOG_ERROR, Match, Pattern, PatternTable
 from vast_pyworker.worker.modellog.tail import Tail
 
 SAFETY_S = 30.0
@@ -97,7 +97,7 @@ def test_others_are_handed_every_line(path):
         Match("loading", "Loading weights"),
         Match("progress", "50%", {"percent": 50.0}),
         Match("loaded", "the log watch says that the model has loaded", {"load_time": 3.2}),
-        Match("error", "CUDA error"),
+        Match("error", LOG_ERROR + "CUDA error"),
         Match("capacity", "", {"capacity": 4096.0}),
     ],
 )
@@ -384,5 +384,7 @@ def test_a_post_waits_for_the_worker_to_come_up(worker):
 
 
 def test_a_process_that_is_given_nothing_ends():
-    table = PatternTable([])
-    LogWatchProcess(table, LogReporter(lambda path, body: 200, "t")).run(lambda: b"")
+    posted: list[str] = []
+    reporter = LogReporter(lambda path, body: posted.append(path) or 200, "t")
+    LogWatchProcess(PatternTable([]), reporter).run(lambda: b"")
+    assert posted == []

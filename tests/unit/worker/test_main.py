@@ -276,7 +276,7 @@ def test_sessions_expire_by_themselves(
         payload = {"lifetime": 0.01}
         opened = here.post("/session/create", {"auth_data": {}, "payload": payload}).json
         body = {"session_id": opened["session_id"], "session_auth": {}}
-        wait_until(lambda: here.post("/session/health", body).json == {"ok": False})
+        assert wait_until(lambda: here.post("/session/health", body).json == {"ok": False})
 
 
 def test_a_backend_that_reports_itself_is_not_spoken_over(tmp_path: Path) -> None:

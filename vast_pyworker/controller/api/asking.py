@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Request
@@ -22,15 +22,23 @@ _LARGEST = 1e12
 
 @dataclass(frozen=True)
 class Asked:
-    """``caller`` is None only where no key is needed. ``body`` is {} where none was sent."""
+    """``caller`` is None only where no key is needed. ``body`` is {} where none was sent. ``key``
+    is the one that came with the request."""
 
     caller: Caller | None
     body: Mapping[str, Any]
     query: Mapping[str, str]
+    key: str = field(default="", repr=False)
 
     @property
     def who(self) -> str:
         return self.caller.who if self.caller else "somebody without a key"
+
+    @property
+    def endpoint(self) -> str | None:
+        """The endpoint whose key this is; None for a key of the account."""
+        key = self.caller.key if self.caller else None
+        return key.endpoint if key else None
 
     def number(
         self, name: str, *, least: float = 0.0, most: float = _LARGEST, whole: bool = False

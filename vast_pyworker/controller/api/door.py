@@ -25,6 +25,8 @@ from .refusals import Forbidden
 View = Callable[..., Any]
 log = logging.getLogger(__name__)
 
+VAST = ("/api/v0/", "/get_", "/update_workers/")
+
 NO_KEY = "No key came with the request: send it as Authorization: Bearer KEY."
 WRONG_KEY = "The key is not known here, or was revoked."
 
@@ -32,8 +34,9 @@ WRONG_KEY = "The key is not known here, or was revoked."
 @dataclass(frozen=True)
 class Route:
     """One call. ``needs`` None: no key. ``own``: also the token of the instance that the path
-    names. ``magister``: no key where that is configured. ``fields`` of the body are told in
-    /openapi.json, name to sentence; ``raw`` where the body is no JSON."""
+    names. ``clients``: also the key of an endpoint, which its view then tells of no other.
+    ``magister``: no key where that is configured. ``fields`` of the body and
+    ``query`` are told in /openapi.json, name to sentence; ``raw`` where the body is no JSON."""
 
     method: str
     path: str
@@ -42,7 +45,9 @@ class Route:
     needs: Right | None = Right.READ
     fields: Mapping[str, str] = field(default_factory=dict)
     own: bool = False
+    clients: bool = False
     magister: bool = False
+    query: Mapping[str, str] = field(default_factory=dict)
     raw: bool = False
     answers: str = "application/json"
 
@@ -70,14 +75,15 @@ class Door:
             try:
                 return self._through(route, path)
             except PyworkerError as exc:
-                return refused(exc)
+                return refused(exc, as_vast=route.path.startswith(VAST))
 
         return handle
 
     def _through(self, route: Route, path: Mapping[str, str]) -> Response:
         body = {} if route.raw else body_of(request)
-        caller = self._caller(route, path, key_of(request, body))
-        done = route.view(Asked(caller, body, request.args.to_dict()), **path)
+        key = key_of(request, body)
+        caller = self._caller(route, path, key)
+        done = route.view(Asked(caller, body, request.args.to_dict(), key), **path)
         return done if isinstance(done, Response) else answer(done)
 
     def _caller(self, route: Route, path: Mapping[str, str], text: str) -> Caller | None:
@@ -90,7 +96,8 @@ class Door:
             if not caller.may(route.needs):
                 raise Forbidden(f"This key may {_right_of(caller)}; this needs {route.needs}.")
             return caller
-        return self._instance(route, path, text)
+        client = self._parts.access.client(text) if text and route.clients else None
+        return client or self._instance(route, path, text)
 
     def _signed_in(self, route: Route) -> Caller | None:
         """Who is signed in to the page may look here too; nothing is done by a cookie alone."""
@@ -117,10 +124,12 @@ def answer(document: Any, status: int = 200) -> Response:
     return made
 
 
-def refused(exc: PyworkerError) -> Response:
-    """The answer for an error that was raised on purpose."""
+def refused(exc: PyworkerError, *, as_vast: bool = False) -> Response:
+    """The answer for an error that was raised on purpose. ``as_vast``: also with the fields in
+    which Vast's command line looks for the sentence."""
     if isinstance(exc, Refused):
-        made = answer(exc.body, exc.status)
+        more = {"success": False, "msg": str(exc)} if as_vast else {}
+        made = answer({**exc.body, **more}, exc.status)
         if exc.retry_after_s is not None:
             made.headers["Retry-After"] = f"{exc.retry_after_s:.0f}"
         if exc.status == 401:

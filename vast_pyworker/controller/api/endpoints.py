@@ -42,9 +42,10 @@ def routes(parts: Parts) -> list[Route]:
     views = Views(parts)
     operate = Right.OPERATE
     return [
-        Route("GET", f"{PATH}/", views.all, "Every endpoint."),
+        Route("GET", f"{PATH}/", views.all, "Every endpoint; by its own key that one.",
+              clients=True),
         Route("POST", f"{PATH}/", views.create, "A new endpoint.", operate, _FIELDS),
-        Route("GET", f"{PATH}/<int:number>/", views.one, "One endpoint."),
+        Route("GET", f"{PATH}/<int:number>/", views.one, "One endpoint.", clients=True),
         Route("PUT", f"{PATH}/<int:number>/", views.change, "Change an endpoint.", operate,
               _FIELDS),
         Route("DELETE", f"{PATH}/<int:number>/", views.delete, "Drain and end an endpoint.",
@@ -53,17 +54,24 @@ def routes(parts: Parts) -> list[Route]:
 
 
 class Views:
-    """The key of an endpoint is told to who may operate, and to nobody else."""
+    """The key of an endpoint is told to who may operate, and to nobody else.
+
+    Vast's client lists the endpoints with the key that its user gave it: who has the key of an
+    endpoint finds that one, with the same key, and hears of no other."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
     def all(self, asked: Asked) -> dict[str, Any]:
-        rows = [self._row(name, asked) for name in endpoint_names(self._parts)]
+        names = endpoint_names(self._parts)
+        rows = [self._row(name, asked) for name in names if asked.endpoint in (None, name)]
         return {"success": True, "results": rows}
 
     def one(self, asked: Asked, number: int) -> dict[str, Any]:
-        return {"success": True, "result": self._row(self._name(number), asked)}
+        name = self._name(number)
+        if asked.endpoint not in (None, name):
+            raise Absent(f"There is no endpoint {number}.")
+        return {"success": True, "result": self._row(name, asked)}
 
     def create(self, asked: Asked) -> dict[str, Any]:
         name = asked.text("endpoint_name") or ""
@@ -109,21 +117,29 @@ class Views:
     # --- within ---
 
     def _row(self, name: str, asked: Asked) -> dict[str, Any]:
-        operates = asked.caller is not None and asked.caller.may(Right.OPERATE)
         overlay = self._parts.desk.overlay
         said = overlay.endpoints.get(name)
+        if asked.endpoint is not None:
+            return self._own_row(name, asked.key, said)
+        operates = asked.caller is not None and asked.caller.may(Right.OPERATE)
         options = next((each.policy_options for each in self._groups(name)), {})
         shown = {each: options[each] for each in POLICY_FIELDS if each in options}
         fields = said.fields if said else {}
         return {
-            "id": overlay.number(ENDPOINT, name),
-            "endpoint_name": name,
-            "api_key": self._parts.endpoint_key(name) if operates else "",
-            "user_id": USER_ID,
-            "created_at": said.created_at if said else 0.0,
-            "endpoint_state": fields.get("endpoint_state") or ACTIVE,
+            **self._own_row(name, self._parts.endpoint_key(name) if operates else "", said),
             **shown,
             **{each: value for each, value in fields.items() if each in POLICY_FIELDS},
+        }
+
+    def _own_row(self, name: str, key: str, said: MadeEndpoint | None) -> dict[str, Any]:
+        """What Vast's client needs of an endpoint."""
+        return {
+            "id": self._parts.desk.overlay.number(ENDPOINT, name),
+            "endpoint_name": name,
+            "api_key": key,
+            "user_id": USER_ID,
+            "created_at": said.created_at if said else 0.0,
+            "endpoint_state": (said.fields.get("endpoint_state") if said else None) or ACTIVE,
         }
 
     def _name(self, number: int) -> str:

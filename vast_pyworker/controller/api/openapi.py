@@ -24,7 +24,8 @@ _ERROR = {
     "description": "Refused, with one sentence.",
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
 }
-_CODES = {"400": _ERROR, "401": _ERROR, "403": _ERROR, "404": _ERROR}
+_CODES = dict.fromkeys(("400", "401", "403", "404"), _ERROR)
+_BODY_CODES = dict.fromkeys(("409", "413", "422"), _ERROR)
 
 
 def document(
@@ -74,6 +75,7 @@ def _put(
         }
         for kind, name in names
     ]
+    parameters += operation.get("parameters", [])
     made = dict(operation) | ({"parameters": parameters} if parameters else {})
     paths.setdefault(template(path), {})[method.lower()] = made
 
@@ -83,7 +85,13 @@ def _operation(route: Route) -> dict[str, Any]:
     operation["responses"] = {
         "200": {"description": "Done.", "content": {route.answers: {}}},
         **(_CODES if route.needs is not None else {}),
+        **(_BODY_CODES if route.fields else {}),
     }
+    if route.query:
+        operation["parameters"] = [
+            {"name": name, "in": "query", "required": False, "description": told, "schema": {}}
+            for name, told in route.query.items()
+        ]
     if route.needs is not None:
         operation["security"] = [{"key": []}]
         operation["x-needs"] = str(route.needs)

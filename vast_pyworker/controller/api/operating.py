@@ -45,6 +45,7 @@ def routes(parts: Parts) -> list[Route]:
         ),
         Route(
             "GET", "/instances/<ident>/logs", views.logs, "The instance's own output.", operate,
+            query={"tail": "How many lines of its end; 200 if not said."},
             answers="text/plain",
         ),
         Route("POST", "/reload", views.reload, "Read groups.toml again.", admin),

@@ -17,6 +17,7 @@ from vast_pyworker.engine.environ import HANDLER
 
 from .asking import Asked
 from .door import Route
+from .endpoints import endpoint_names
 from .money import money, spent_today
 from .parts import Parts
 from .refusals import Absent, BadAsk, Busy
@@ -31,14 +32,18 @@ def routes(parts: Parts) -> list[Route]:
         Route("GET", "/livez", views.livez, "Whether this process answers.", None),
         Route("GET", "/groups", views.groups, "Every group: wanted, ready, load, cost."),
         Route("GET", "/groups/<name>", views.group, "One group and its last decision's inputs."),
-        Route("GET", "/members", views.members, "Every instance with all that is known of it."),
+        Route("GET", "/members", views.members, "Every instance with all that is known of it.",
+              query={"group": "Those of one group."}),
         Route("GET", "/members/<ident>", views.member, "One instance, and what was done to it."),
-        Route("GET", "/decisions", views.decisions, "Sentences, the newest first."),
-        Route("GET", "/spend", views.spend, "Dollars spent by window, hour, group, instance."),
+        Route("GET", "/decisions", views.decisions, "Sentences, the newest first.",
+              query={"group": "Those about one group.", "limit": "How many; 50 if not said."}),
+        Route("GET", "/spend", views.spend, "Dollars spent by window, hour, group, instance.",
+              query={"days": "How many days of hours; 1 if not said."}),
         Route("GET", "/strangers", views.strangers, "Who reports and is not believed."),
         Route("GET", "/queues/<endpoint>", views.queue, "Who waits for a worker."),
         Route(
             "GET", "/events", views.events, "Sentences and ticks as they come, server-sent.",
+            query={"after": "Begin after the event of this number, as Last-Event-ID does."},
             answers="text/event-stream",
         ),
     ]  # fmt: skip
@@ -71,13 +76,16 @@ class Views:
         rows = self.groups(asked)["groups"]
         found = next((each for each in rows if each["name"] == name), None)
         if found is None:
-            raise Absent(f"There is no group {name[:64]}.")
+            there = ", ".join(each["name"] for each in rows) or "none"
+            raise Absent(f"There is no group {name[:64]}; there are: {there}.")
         last = self._parts.ledger.journal.last(name)
         return {**found, "decision": None if last is None else decision_row(last)}
 
     def members(self, asked: Asked) -> dict[str, Any]:
         group = asked.query.get("group")
         fleet = self._parts.loop.fleet
+        if group is not None:
+            self._known(group, any(each.intent.group == group for each in fleet.members))
         spent = self._parts.ledger.spend.by_instance()
         rows = [
             showing.member_row(each, fleet.at, spent.get(each.intent.instance_id or 0))
@@ -103,8 +111,10 @@ class Views:
         return {**row, "actions": [asdict(each) for each in deeds]}
 
     def decisions(self, asked: Asked) -> dict[str, Any]:
-        limit = asked.limit(50, MOST_ROWS)
-        found = self._parts.ledger.journal.decisions(asked.query.get("group"), limit)
+        limit, group = asked.limit(50, MOST_ROWS), asked.query.get("group")
+        found = self._parts.ledger.journal.decisions(group, limit)
+        if group is not None:
+            self._known(group, bool(found))
         return {"decisions": [decision_row(each) for each in found]}
 
     def spend(self, asked: Asked) -> dict[str, Any]:
@@ -125,10 +135,19 @@ class Views:
             "instances": {str(k): v / MICRO for k, v in spent.items() if k in ours},
         }
 
+    def _known(self, group: str, remembered: bool) -> None:
+        """Absent for a group that nobody wishes, and of which nothing is left either."""
+        groups = self._parts.desk.wishes().groups
+        if group not in groups and not remembered:
+            there = ", ".join(sorted(groups)) or "none"
+            raise Absent(f"There is no group {group[:64]}; there are: {there}.")
+
     def strangers(self, asked: Asked) -> dict[str, Any]:
         return {"strangers": [_plain(each) for each in self._parts.board.strangers()]}
 
     def queue(self, asked: Asked, endpoint: str) -> dict[str, Any]:
+        if endpoint not in endpoint_names(self._parts):
+            raise Absent(f"There is no endpoint {endpoint[:64]}.")
         return {"endpoint": endpoint, "waiting": self._parts.board.queue(endpoint)}
 
     def events(self, asked: Asked) -> Response:

@@ -5,11 +5,12 @@ Looks at values as far as they could be read, so that one look finds everything.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from .faults import Faults
 from .key_paths import KeyPath
 from .table import Values
+from .windows import minutes_of
 
 Fault = tuple[KeyPath, str]
 
@@ -30,6 +31,7 @@ def _group(limits: Values, group: Values, path: KeyPath) -> Iterator[Fault]:
     for index, window in enumerate(group["window"]):
         there = (*path, "window", index)
         yield from _too_many(limits, window, there)
+        yield from _hidden(group["window"][:index], window, there)
         if not own:  # else the window would repeat it
             yield from _bounds(limits, {**group, **window}, there)
 
@@ -54,6 +56,14 @@ def _too_many(limits: Values, window: Values, path: KeyPath) -> Iterator[Fault]:
     if least is not None and ceiling is not None and least > ceiling:
         text = f"{least} is more than limits.instances, {ceiling}; raise that or lower this."
         yield (*path, "min_instances"), text
+
+
+def _hidden(before: Sequence[Values], window: Values, path: KeyPath) -> Iterator[Fault]:
+    """A window whose every minute is one of windows before it, which hold first."""
+    zone, own = window.get("zone"), minutes_of(window)
+    there = [each for each in before if zone is not None and each.get("zone") == zone]
+    if own and own <= {minute for each in there for minute in minutes_of(each)}:
+        yield path, "windows before this one have all of its hours, so it never holds; move it up."
 
 
 def _bid(group: Values, path: KeyPath) -> Iterator[Fault]:

@@ -51,5 +51,5 @@ def _one_line(text: str) -> str:
 def stranger(name: str, known: Collection[str], noun: str = "key") -> str:
     """That there is no such thing, the nearest that there is, and all of them."""
     near = nearest(name, known)
-    meant = f"do you mean {near}? " if near else ""
-    return f"there is no such {noun}; {meant}There can be {', '.join(known)}."
+    meant = f"; do you mean {near}?" if near else "."
+    return f"there is no such {noun}{meant} There can be {', '.join(known)}."

@@ -60,4 +60,5 @@ def _read_window(table: Table) -> Values:
         table.fault(f"this window changes nothing; give it {' or '.join(_BOUNDS)}.")
     if "hours" in values:
         values["since"], values["until"] = values.pop("hours")
-    return {"days": _EVERY_DAY, "zone": "UTC", **values}
+    usual = {"days": _EVERY_DAY, "zone": "UTC"}
+    return {**{key: each for key, each in usual.items() if key not in table.raw}, **values}

@@ -55,6 +55,10 @@ def import_magister(text: str, environ: Mapping[str, str], *, name: str = NAME) 
     flat = dict(_flat(file.data))
     given = _given(flat, file, environ)
     faults = Faults(file)
+    for setting in (*SETTINGS, *HIEROPHANT):
+        if isinstance(flat.get(setting.key), list) and not setting.listed:
+            origin = f"{name}:{file.line_of(tuple(setting.key.split('.')))}: {setting.key}"
+            faults.add_about(origin, f"{shown(flat[setting.key])} is a list; write one value.")
     for setting in SETTINGS:
         if setting.required and setting.variable not in given:
             text = f"{setting.key} is missing; write it, or set {setting.variable}."

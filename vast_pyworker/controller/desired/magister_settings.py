@@ -43,6 +43,11 @@ class Setting:
     condition: Condition | None = None
     required: bool = False
 
+    @property
+    def listed(self) -> bool:
+        """Whether magister.toml may have a list there."""
+        return self.read is read_ids or self.key == "contemplant.ssh_authorized_keys"
+
 
 @dataclass(frozen=True)
 class Given:

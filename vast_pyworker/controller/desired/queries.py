@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from vast_pyworker.errors import QueryError
 from vast_pyworker.vastai.fields import OFFER_ALIASES, OFFER_FIELDS
-from vast_pyworker.vastai.query import parse_query, unknown_fields, unparse_query
+from vast_pyworker.vastai.offers import filters_in
+from vast_pyworker.vastai.query import unknown_fields, unparse_query
 
 from .faults import nearest
 from .kinds import Amiss, Kind, read_text
@@ -15,7 +16,7 @@ def read_query(value: object) -> str:
     would be left out of the search in silence."""
     text = read_text(value)
     try:
-        unknown = unknown_fields(parse_query(text))
+        unknown = unknown_fields(filters_in(text))
     except QueryError as exc:
         raise Amiss(str(exc)) from exc
     if unknown:
@@ -28,7 +29,7 @@ def with_condition(query: str, field: str, operator: str, value: object) -> str:
 
     Raises QueryError.
     """
-    others = {name: each for name, each in parse_query(query).items() if name != field}
+    others = {name: each for name, each in filters_in(query).items() if name != field}
     return unparse_query({**others, field: {operator: value}})
 
 

@@ -13,6 +13,7 @@ from .key_paths import KeyPath
 from .lines import line_of, lines_of
 from .toml_parser import loads
 
+_TUPLE = re.compile(r"\('[^()]*'(?:, '[^()]*')*,?\)")  # a key in several parts, as Python has it
 _PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -57,7 +58,8 @@ def parse_toml(text: str, name: str) -> TomlFile:
 
 def _sentence(message: str, text: str, name: str) -> str:
     place = _PLACE.search(message)
-    what = _PLACE.sub("", message)
+    what = _TUPLE.sub(lambda found: found[0].strip("(,)").replace("', '", "."), message)
+    what = _PLACE.sub("", what)
     line = place[1] if place and place[1] else str(len(text.splitlines()) or 1)
     column = f" at column {place[2]}" if place and place[2] else ""
     return f"{name}:{line}: this is no TOML: {what}{column}."

@@ -9,13 +9,15 @@ hole and do not overlap, and a window is one piece on every day.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
-from typing import TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from vast_pyworker.model import Bounds, Group, Window
 
 _DAY = timedelta(days=1)
+_DAY_MINUTES = 24 * 60
 _Number = TypeVar("_Number", int, float)
 
 
@@ -36,6 +38,17 @@ def is_open(window: Window, now: float) -> bool:
     zone = zone_of(window.zone)
     today = datetime.fromtimestamp(now, zone).date()
     return any(_holds(window, day, zone, now) for day in (today, today - _DAY))
+
+
+def minutes_of(window: Mapping[str, Any]) -> frozenset[int]:
+    """The minutes of a week of its zone that are in a window, by its fields; none where some of
+    them could not be read."""
+    if not {"since", "until", "days"} <= window.keys():
+        return frozenset()
+    since, until = (each.hour * 60 + each.minute for each in (window["since"], window["until"]))
+    span = range(since, until if until > since else until + _DAY_MINUTES)
+    week = 7 * _DAY_MINUTES
+    return frozenset((day * _DAY_MINUTES + m) % week for day in window["days"] for m in span)
 
 
 def zone_of(name: str) -> tzinfo:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from .charges import Charge
+
+_PART = attrgetter("intent_id", "hour", "kind", "micro_usd")
 
 
 class Book:
     """Guarded by the database's lock. Sums are millionths of a dollar."""
 
     def __init__(self) -> None:
-        self._new: dict[tuple[str, int, str], int] = {}
+        self._new: dict[str, dict[tuple[int, str], int]] = {}  # by intent: hour and kind
         self._new_hours: dict[tuple[int, str, str], int] = {}
         self._hours: dict[str, dict[int, int]] = {}
         self._all: dict[int, int] = {}
@@ -27,13 +30,25 @@ class Book:
 
     def add(self, charges: Iterable[Charge]) -> None:
         """Charges that are still to be written."""
-        new, hours = self._new, self._new_hours
+        charges = list(charges)
+        self.add_parts(charges)
         for each in charges:
-            key = (each.intent_id, each.hour, each.kind)
-            new[key] = new.get(key, 0) + each.micro_usd
-            whole = (each.hour, each.group, each.kind)
-            hours[whole] = hours.get(whole, 0) + each.micro_usd
-            self._sum(each.hour, each.group, each.micro_usd)
+            self.add_sum(each.hour, each.group, each.kind, each.micro_usd)
+
+    def add_parts(self, charges: Iterable[Charge]) -> None:
+        """The same of charges that are in the sums of the hours already."""
+        new = self._new
+        for intent_id, hour, kind, micro in map(_PART, charges):
+            own = new.get(intent_id)
+            if own is None:
+                own = new[intent_id] = {}
+            own[hour, kind] = own.get((hour, kind), 0) + micro
+
+    def add_sum(self, hour: int, group: str, kind: str, micro: int) -> None:
+        """What an hour cost, of which the intents' parts are to follow."""
+        key = (hour, group, kind)
+        self._new_hours[key] = self._new_hours.get(key, 0) + micro
+        self._sum(hour, group, micro)
 
     def add_written(self, charges: Iterable[Charge]) -> None:
         """Charges that are in the database already."""
@@ -41,14 +56,13 @@ class Book:
             self._sum(each.hour, each.group, each.micro_usd)
 
     def has_new(self) -> bool:
-        return bool(self._new)
+        return bool(self._new or self._new_hours)
 
     def new_of(self, intent_id: str) -> dict[int, int]:
         """What is not written yet of one intent, by hour."""
         found: dict[int, int] = {}
-        for (owner, hour, _), micro in self._new.items():
-            if owner == intent_id:
-                found[hour] = found.get(hour, 0) + micro
+        for (hour, _), micro in self._new.get(intent_id, {}).items():
+            found[hour] = found.get(hour, 0) + micro
         return found
 
     def spent(self, since: int, group: str | None) -> int:
@@ -60,7 +74,8 @@ class Book:
         """What is not written yet, as rows of ``spend``."""
         return [
             {"intent_id": intent_id, "hour": hour, "kind": kind, "micro_usd": micro}
-            for (intent_id, hour, kind), micro in self._new.items()
+            for intent_id, own in self._new.items()
+            for (hour, kind), micro in own.items()
         ]
 
     def new_hours(self) -> list[dict[str, Any]]:
@@ -71,10 +86,7 @@ class Book:
         ]
 
     def new_by_intent(self) -> Mapping[str, int]:
-        found: dict[str, int] = {}
-        for (intent_id, _, _), micro in self._new.items():
-            found[intent_id] = found.get(intent_id, 0) + micro
-        return found
+        return {intent_id: sum(own.values()) for intent_id, own in self._new.items()}
 
     def written(self) -> None:
         """All of it is in the database."""

@@ -6,6 +6,7 @@ begins. Prices are dollars an hour.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import ceil
 from typing import Literal, NamedTuple
 
@@ -50,30 +51,42 @@ def integral(usd_per_hour: float, since: float, until: float) -> list[tuple[int,
         return []
     found = []
     micro_per_hour = usd_per_hour * MICRO
-    hour = hour_of(since)
-    begun = since - hour
-    while hour < until:
-        ended = until - hour if until - hour < HOUR_S else HOUR_S
+    for hour, begun, ended in spans(since, until):
         micro = ceil(micro_per_hour * ended / HOUR_S) - ceil(micro_per_hour * begun / HOUR_S)
         if micro:
             found.append((hour, micro))
+    return found
+
+
+def spans(since: float, until: float) -> Iterator[tuple[int, float, float]]:
+    """Each hour between two times, and from which to which second of it they reach."""
+    hour = hour_of(since)
+    begun = since - hour
+    while hour < until:
+        yield hour, begun, min(until - hour, HOUR_S)
         hour += HOUR_S
         begun = 0.0
-    return found
 
 
 def charges_at(
     intent: Intent, usd_per_hour: float, since: float, until: float, *, disk: float = 0.0
 ) -> list[Charge]:
     """What an intent's instance costs between two times at a price, ``disk`` of it for its disk."""
+    return charges_of(intent, usd_per_hour - disk, disk, since, until)
+
+
+def charges_of(
+    intent: Intent, usd_gpu: float, usd_disk: float, since: float, until: float
+) -> list[Charge]:
+    """The same, at the prices of both parts."""
     instance_id, intent_id, group = intent.instance_id, intent.id, intent.group
     found = [
         Charge(instance_id, intent_id, group, GPU, micro, hour)
-        for hour, micro in integral(usd_per_hour - disk, since, until)
+        for hour, micro in integral(usd_gpu, since, until)
     ]
-    if disk:
+    if usd_disk:
         found += [
             Charge(instance_id, intent_id, group, DISK, micro, hour)
-            for hour, micro in integral(disk, since, until)
+            for hour, micro in integral(usd_disk, since, until)
         ]
     return found

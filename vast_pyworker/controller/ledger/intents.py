@@ -89,19 +89,25 @@ class Intents:
 
         One that is closed keeps the first word on it. ``KeyError``: there is no such intent.
         """
+        self.close_all({intent_id: why}, at)
+
+    def close_all(self, why: Mapping[str, str], at: float) -> None:
+        """As ``close`` of each, in one transaction."""
         with self._database.lock:
-            before = self._known(intent_id)
-            if before.closed_at is not None:
+            known = [self._known(each) for each in why]
+            before = [each for each in known if each.closed_at is None]
+            if not before:
                 return
-            closed = replace(before, closed_at=at)
+            closed = [replace(each, closed_at=at) for each in before]
             with self._database.write() as transaction:
-                self._purse.closed(transaction, before, at)
-                transaction.execute(
-                    update(_TABLE)
-                    .where(_TABLE.c.id == intent_id)
-                    .values(closed_at=at, closed_why=why)
-                )
-                transaction.after(lambda: self._remember([closed]))
+                for each in before:
+                    self._purse.closed(transaction, each, at)
+                    transaction.execute(
+                        update(_TABLE)
+                        .where(_TABLE.c.id == each.id)
+                        .values(closed_at=at, closed_why=why[each.id])
+                    )
+                transaction.after(lambda: self._remember(closed))
 
     def why_closed(self, intent_id: str) -> str | None:
         """What was said when it was closed; None where it is open or never was."""

@@ -1,6 +1,7 @@
 """What was spent, by hour of UTC, instance and kind.
 
-Charges are summed in memory and written once a minute with the time until which they count, in one
+What runs on at its price is counted by a ``meter``, what changes is charged by itself. Both are
+summed in memory and written once a minute with the time until which they count, in one
 transaction: after a crash the time since is charged again, whole, so that nothing is lost and
 nothing is twice. What ends in between, an intent that is closed, is written with its end. What it
 does not: find out prices (``controller.spending``).
@@ -8,7 +9,7 @@ does not: find out prices (``controller.spending``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -19,6 +20,7 @@ from . import schema
 from .book import Book
 from .charges import Charge, Kind, charges_at, hour_of
 from .database import Database, Transaction
+from .meter import Meter, Spell
 from .reconciling import Bill, differences, reversal
 
 WRITTEN_EVERY_S = 60.0
@@ -43,6 +45,7 @@ class Spend:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._book = Book()
+        self._meter = Meter()
         self._last_at: float | None = None
         self._written_at = float("-inf")
         self._ended: dict[str, float] = {}  # closed intents, which late charges may still name
@@ -58,6 +61,7 @@ class Spend:
             self._book.load((), float("-inf"))
             return
         self._last_at = self._written_at = float(rows[0].value)
+        self._meter.restart(self._last_at)
         since = self._last_at - KEPT_AT_HAND_S
         hours = self._database.read(
             select(_HOURS.c.hour, _HOURS.c.group, func.sum(_HOURS.c.micro_usd))
@@ -70,20 +74,58 @@ class Spend:
         """Until when money is counted; None: it has never been."""
         return self._last_at
 
+    @property
+    def running(self) -> Mapping[str, Spell]:
+        """What runs on at its price, by intent. Changes while it is looked at."""
+        return self._meter.running
+
     def accrue(self, charges: Iterable[Charge], at: float) -> None:
-        """Count what was spent until ``at``. A clock that went back moves nothing back."""
+        """Count what was spent until ``at``: these charges, and nothing runs on.
+
+        A clock that went back moves nothing back.
+        """
         with self._database.lock:
-            self._book.add(each for each in charges if each.intent_id not in self._ended)
-            before = self._last_at
-            self._last_at = at if before is None else max(before, at)
-            if before is None or self._is_due(self._last_at):
+            self._book.add_parts(self._meter.end_all())
+            self._count(charges, at)
+            if self.is_due():
                 self.write()
+
+    def count(
+        self,
+        charges: Iterable[Charge],
+        at: float,
+        apart: Collection[str],
+        begun: Iterable[Spell],
+    ) -> None:
+        """Count until ``at`` what runs on, and these charges; ``apart`` are the intents of which
+        all is in them. From ``at`` on those that are ``begun`` run on, which must be ``apart``.
+
+        Writes nothing but the first time: that is for ``write``, when it ``is_due``.
+        """
+        with self._database.lock:
+            for intent_id in apart:
+                self._book.add_parts(self._meter.end(intent_id))
+            self._count(charges, at)
+            for spell in begun:
+                if spell.intent.id not in self._ended:
+                    self._meter.begin(spell)
+
+    def is_due(self, late_s: float = 0.0) -> bool:
+        """Whether it has been time to write for so long."""
+        at, written_at = self._last_at, self._written_at
+        if at is None or not self._book.has_new():
+            return False
+        if at - written_at >= WRITTEN_EVERY_S + late_s:
+            return True
+        return not late_s and hour_of(at) != hour_of(written_at)
 
     def move(self, step_s: float) -> None:
         """The clock was set by so many seconds: money is counted until as much later or earlier."""
         with self._database.lock:
             if self._last_at is not None:
+                self._settle()
                 self._last_at += step_s
+                self._meter.restart(self._last_at)
                 with self._database.write() as transaction:
                     self._write(transaction)
 
@@ -136,7 +178,8 @@ class Spend:
             rows = self._database.read(
                 select(func.sum(_TABLE.c.micro_usd)).where(_TABLE.c.intent_id == intent_id)
             )
-            return int(rows[0][0] or 0) + sum(self._book.new_of(intent_id).values())
+            owed = sum(each.micro_usd for each in self._meter.owed(intent_id))
+            return int(rows[0][0] or 0) + sum(self._book.new_of(intent_id).values()) + owed
 
     def reconcile(self, billed: Mapping[int, float], at: float) -> None:
         """Make the sum of each instance what the provider billed for it, in dollars.
@@ -170,24 +213,36 @@ class Spend:
     def closed(self, transaction: Transaction, intent: Intent, at: float) -> None:
         """An intent has ended: charge it until then; without an instance it cost nothing."""
         charges: list[Charge] = []
+        self._settle()
         if intent.instance_id is None:
             charges = reversal(self._database, intent, self._book.new_of(intent.id))
         elif self._last_at is not None:
             charges = _dearest(intent, max(self._last_at, intent.created_at), at)
         self._write(transaction)
         self._record(transaction, charges)
-        transaction.after(lambda: self._ended.__setitem__(intent.id, at))
+        transaction.after(lambda: self._note_end(intent.id, at))
 
     # --- the writing ---
 
-    def _is_due(self, at: float) -> bool:
-        return at - self._written_at >= WRITTEN_EVERY_S or hour_of(at) != hour_of(self._written_at)
+    def _count(self, charges: Iterable[Charge], at: float) -> None:
+        before = self._last_at
+        self._last_at = now = at if before is None else max(before, at)
+        for each in self._meter.advance(now):
+            self._book.add_sum(*each)
+        self._book.add(each for each in charges if each.intent_id not in self._ended)
+        if before is None:
+            self.write()
+
+    def _settle(self) -> None:
+        """Have in the book what each intent owes that runs on."""
+        self._book.add_parts(self._meter.settle())
 
     def _write(self, transaction: Transaction) -> None:
         """All that is new, and until when it counts. Once in a transaction."""
         last_at = self._last_at
         if last_at is None:
             return
+        self._settle()
         if self._book.has_new():
             transaction.execute(self._put, self._book.new())
             transaction.execute(self._put_hours, self._book.new_hours())
@@ -208,10 +263,15 @@ class Spend:
             transaction.execute(self._put_hours, book.new_hours())
             transaction.after(lambda: self._book.add_written(charges))
 
+    def _note_end(self, intent_id: str, at: float) -> None:
+        self._meter.end(intent_id)  # settled in the transaction
+        self._ended[intent_id] = at
+
     def _forget_end(self, intent_id: str) -> None:
         self._ended.pop(intent_id, None)
 
     def _totals(self) -> Mapping[str, int]:
+        self._settle()
         rows = self._database.read(
             select(_TABLE.c.intent_id, func.sum(_TABLE.c.micro_usd)).group_by(_TABLE.c.intent_id)
         )

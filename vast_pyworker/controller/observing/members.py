@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from vast_pyworker.controller.traffic.hearing import Hearing
 from vast_pyworker.model import Instance, Intent, Member
 
-from .stages import find_stage
+from .stages import Finding, find_stage
 from .tracks import Track, at_stage
+
+USUAL_LEASE_S = 90.0
 
 
 @dataclass(frozen=True)
@@ -30,23 +32,29 @@ def merge(
 ) -> tuple[list[Member], dict[str, Track]]:
     """One member for each open intent, and what to remember of each until the next tick."""
     members, tracks = [], {}
+    instance_of, hearing_of = evidence.instances.get, evidence.heard.get
+    track_of, lease_of = evidence.tracks.get, evidence.lease_s.get
     for intent in intents:
-        member, track = _member(intent, evidence, now)
-        members.append(member)
-        tracks[intent.id] = track
+        known = intent.instance_id
+        instance = None if known is None else instance_of(known)
+        hearing = None if known is None else hearing_of(known)
+        before = track_of(intent.id)
+        lease_s = lease_of(intent.group, USUAL_LEASE_S)
+        finding = find_stage(intent, instance, hearing, before, now, lease_s=lease_s)
+        missed = 0 if instance is not None else (before.missed if before else 0) + 1
+        tracks[intent.id] = track = at_stage(before, finding.stage, now, missed=missed)
+        members.append(_member(intent, instance, hearing, finding, track))
     return members, tracks
 
 
-def _member(intent: Intent, evidence: Evidence, now: float) -> tuple[Member, Track]:
-    known = intent.instance_id
-    instance = None if known is None else evidence.instances.get(known)
-    hearing = None if known is None else evidence.heard.get(known)
-    before = evidence.tracks.get(intent.id)
-    lease_s = evidence.lease_s.get(intent.group, 90.0)
-    finding = find_stage(intent, instance, hearing, before, now, lease_s=lease_s)
-    missed = 0 if instance else (before.missed if before else 0) + 1
-    track = at_stage(before, finding.stage, now, missed=missed)
-    member = Member(
+def _member(
+    intent: Intent,
+    instance: Instance | None,
+    hearing: Hearing | None,
+    finding: Finding,
+    track: Track,
+) -> Member:
+    return Member(
         intent=intent,
         stage=finding.stage,
         since=track.since,
@@ -62,4 +70,3 @@ def _member(intent: Intent, evidence: Evidence, now: float) -> tuple[Member, Tra
         told_at=track.told_at,
         evidence=finding.evidence,
     )
-    return member, track

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from vast_pyworker.controller.traffic.hearing import Hearing
 from vast_pyworker.model import ActionKind, Instance, Intent, Member

@@ -5,11 +5,13 @@ A chart is WIDTH by HEIGHT without units; the browser stretches it. Unknown valu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 600, 100
-_HEADROOM = 1.15
+_HEADROOM = 1.02
+_STEPS = (1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 Points = Sequence[tuple[float, float | None]]
 
 
@@ -41,7 +43,7 @@ def chart(
     since, until = min(times, default=0.0), max(times, default=1.0)
     most = max((value for points in series for _, value in points if value is not None), default=0)
     near = show_limit and limit is not None and (most <= 0 or limit <= most * 3)
-    top = max(most * _HEADROOM, (limit or 0.0) * _HEADROOM if near else 0.0) or 1.0
+    top = rounded_up(max(most, (limit or 0.0) if near else 0.0) * _HEADROOM)
     limit_y = _y(limit, top) if limit is not None and 0 < limit <= top else None
 
     def drawn(points: Points, closed: bool) -> str:
@@ -52,6 +54,14 @@ def chart(
         areas={name: drawn(points, True) for name, points in areas.items()},
         top=top, limit_y=limit_y, since=since, until=until,
     )  # fmt: skip
+
+
+def rounded_up(most: float) -> float:
+    """The end of a scale that reaches ``most``: a number that is easily read; 1 for nothing."""
+    if most <= 0 or not math.isfinite(most):
+        return 1.0
+    unit = 10.0 ** math.floor(math.log10(most))
+    return next((step * unit for step in _STEPS if step * unit >= most), 10.0 * unit)
 
 
 def _parts(points: Points) -> Iterable[list[tuple[float, float]]]:

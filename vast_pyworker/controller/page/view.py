@@ -23,6 +23,7 @@ FOLDER = Path(__file__).parent
 PARTS = ("alarm", "totals", "groups", "money", "instances", "decisions")
 INSTANCES_SHOWN = 200
 BLOCKS_SHOWN = 48
+GROUPS_FIRST = 6  # with more of them money comes first, or nobody would find it
 SILENT_S = 60.0
 TONES = {
     "ready": "good",
@@ -64,7 +65,7 @@ def render_page(shown: Shown, *, csrf: str, who: str, flash: str) -> str:
     """The whole page."""
     return _environment().get_template("page.html").render(
         parts=render_parts(shown), fleet=shown.fleet, csrf=csrf, who=who, flash=flash,
-        operates=shown.operates, version=assets_version(),
+        operates=shown.operates, many=len(shown.groups) > GROUPS_FIRST, version=assets_version(),
     )  # fmt: skip
 
 
@@ -176,6 +177,6 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         age=words.age, clock=words.clock, minute=words.minute, iso=words.iso, money=words.money,
-        price=words.price, amount=words.amount,
+        price=words.price, amount=words.amount, tick=words.tick,
     )  # fmt: skip
     return environment

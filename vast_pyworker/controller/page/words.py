@@ -35,8 +35,17 @@ def iso(at: float) -> str:
 
 
 def money(usd: float | None) -> str:
-    """Dollars and cents."""
-    return UNKNOWN if usd is None else f"${usd:,.2f}"
+    """Dollars and cents; below ten cents their tenths as well, so that little is not nothing."""
+    if usd is None:
+        return UNKNOWN
+    return f"${usd:,.3f}" if 0 < usd < 0.1 else f"${usd:,.2f}"
+
+
+def tick(usd: float) -> str:
+    """Dollars at the end of a scale."""
+    if usd >= 1:
+        return f"${usd:,.2f}".removesuffix(".00")
+    return f"${usd:.6f}".rstrip("0")
 
 
 def price(usd: float | None) -> str:

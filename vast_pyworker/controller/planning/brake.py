@@ -1,8 +1,8 @@
 """The brake: when many members go bad at once, the fault is rarely theirs.
 
 A broken network, provider or controller looks like the death of a fleet. While the brake is on,
-nothing is rented, drained or destroyed; a person is told. It comes off by itself as the window
-passes, and what is bad still is then dealt with one by one.
+nothing is rented, drained or destroyed, and nothing is taken for gone; a person is told. It comes
+off by itself as the window passes, and what is bad still is then mended, a share at a time.
 """
 
 from __future__ import annotations
@@ -16,19 +16,33 @@ ALWAYS_ALLOWED = 2
 SHARE_ALLOWED = 0.2
 
 
-def braked(members: Sequence[Member], now: float) -> str:
-    """The sentence that says why nothing may be done; "" where the brake is off."""
-    counted = [each for each in members if each.intent.desired is not Desired.DESTROY]
-    bad = sum(_turned_bad(each, now) for each in counted)
-    allowed = max(ALWAYS_ALLOWED, int(SHARE_ALLOWED * len(counted)))
+def allowed_of(count: int) -> int:
+    """How many of ``count`` members may be bad, or be mended, at a time."""
+    return max(ALWAYS_ALLOWED, int(SHARE_ALLOWED * count))
+
+
+def braked(members: Sequence[Member], now: float, gone: int = 0) -> str:
+    """The sentence that says why nothing may be done; "" where the brake is off.
+
+    ``gone`` counts those that went missing within the window and were proven gone since: they are
+    no members any more, and went bad all the same.
+    """
+    leaving, bad = 0, gone
+    for each in members:
+        if each.intent.desired is _DESTROY:
+            leaving += 1
+        elif each.stage in _BAD and now - each.since < WINDOW_S:
+            bad += 1
+    count = len(members) - leaving + gone
+    allowed = allowed_of(count)
     if bad <= allowed:
         return ""
     return (
-        f"{bad} of {len(counted)} turned suspect or missing within {WINDOW_S:g} s, which is more "
+        f"{bad} of {count} turned suspect or missing within {WINDOW_S:g} s, which is more "
         f"than {allowed}: nothing is rented, drained or destroyed; look at the provider and the "
         "network."
     )
 
 
-def _turned_bad(member: Member, now: float) -> bool:
-    return member.stage in (Stage.SUSPECT, Stage.MISSING) and now - member.since < WINDOW_S
+_DESTROY = Desired.DESTROY  # as an attribute of an Enum it is slow to read
+_BAD = (Stage.SUSPECT, Stage.MISSING)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -20,7 +20,8 @@ class Context:
     ``failed_hosts`` are the hosts on which the group's launch failed to become ready lately.
     ``may_rent`` judges one more instance at a price in dollars an hour; it is asked once for each,
     and remembers nothing: ``rents`` already planned are its second argument. ``shrunk`` counts
-    those that another hand deleted and that the group's owner does not want replaced.
+    those that another hand deleted and that the group's owner does not want replaced. ``gone`` are
+    those proven gone that went missing lately; ``mended`` tells when an intent was last mended.
     """
 
     now: float
@@ -31,3 +32,6 @@ class Context:
     last_down_at: float = 0.0
     failed_hosts: frozenset[int] = field(default_factory=frozenset)
     shrunk: int = 0
+    spent: str = ""  # why all is ended now, whatever else is the matter ("" for no reason)
+    gone: int = 0
+    mended: Mapping[str, float] = field(default_factory=dict)

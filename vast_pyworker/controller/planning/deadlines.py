@@ -20,7 +20,7 @@ from vast_pyworker.model import (
     Trouble,
 )
 
-from .roster import act
+from .roster import act, first_start
 from .words import span
 
 UNREACHED_S = 30.0  # silent, and nothing answers at its address
@@ -29,9 +29,13 @@ REACHED_S = 300.0  # silent, and something answers: perhaps only its reports are
 ERROR_S = 120.0  # in error by its own word: its supervisor restarts the model first
 DOUBTED_S = 900.0  # the provider does not know it, or calls one offline that reports
 RELAPSE_S = 3600.0  # stopped again so soon after it was told to start: another is better
+OBJECTED_S = 20.0  # what the provider says has ended has spoken since, or would have by now
+FAILED_HOSTS = 3  # a launch that failed on so many different hosts fails everywhere
+FRESH_FAILURE_S = 3600.0  # after the last failure; then it is tried again
 STARTED = "started"  # how the reason of every start begins; it is kept with the intent
 STRIKE = "a strike against its machine"
 
+_READY = Stage.READY  # as an attribute of an Enum it is slow to read
 _REBOOTED_FIRST = (Trouble.SILENT, Trouble.ERROR, Trouble.EXITED)
 _NEVER_READY = (Stage.LOADING, Stage.JOINING, Stage.WARMING, Stage.STARTING, Stage.SUSPECT)
 _OVER = (Trouble.FAILED, Trouble.EXPIRED)
@@ -48,30 +52,41 @@ def is_strike(action: Action) -> bool:
     return action.kind is ActionKind.DESTROY and action.reason.endswith(STRIKE)
 
 
-def never_ready(member: Member) -> bool:
-    """Whether the launch itself may be at fault: nothing was ever measured of it."""
-    return member.perf is None and member.stage in _NEVER_READY
+def never_ready(member: Member, deadlines: Deadlines) -> bool:
+    """Whether the launch itself may be at fault: it has never served."""
+    return member.stage in _NEVER_READY and first_start(member, deadlines)
 
 
-def failed_hosts(actions: Iterable[Action], members: Iterable[Member]) -> frozenset[int]:
+def remembered_s(deadlines: Deadlines) -> float:
+    """For how long failures of a launch count together: as many as stop the line, one after
+    another, take so long."""
+    start_s = deadlines.loading_s + deadlines.joining_s + deadlines.ready_s
+    return FAILED_HOSTS * start_s + FRESH_FAILURE_S
+
+
+def failed_hosts(
+    actions: Iterable[Action], members: Iterable[Member], deadlines: Deadlines
+) -> frozenset[int]:
     """Hosts on which these ends show that the group's launch did not become ready."""
     struck = {each.intent_id for each in actions if is_strike(each)}
-    guilty = (each for each in members if each.intent.id in struck and never_ready(each))
+    guilty = (each for each in members if each.intent.id in struck and never_ready(each, deadlines))
     return frozenset(each.intent.host_id for each in guilty if each.intent.host_id is not None)
 
 
 def due(member: Member, group: Group, now: float) -> Action | None:
     """What is to be done about a member that is to run, for its state alone; None: nothing yet."""
+    if member.stage is _READY:
+        return None
     if member.stage is not Stage.SUSPECT:
         return _late(member, group.deadlines, now)
-    if member.trouble in _OVER:
+    if member.trouble in _OVER and now - member.since >= _patience_s(member, group.deadlines, now):
         return _replace(member, f"{member.trouble}, and will not run again")
     if member.trouble is Trouble.STOPPED:
         return _stopped(member, group.deadlines, now)
     if member.trouble in _REBOOTED_FIRST and member.intent.instance_id is not None:
         return _rebooted_first(member, group.deadlines, now)
     age_s = now - member.since
-    if age_s < _patience_s(member, group.deadlines):
+    if age_s < _patience_s(member, group.deadlines, now):
         return None
     return _replace(member, f"{member.trouble or 'suspect'} for {span(age_s)}")
 
@@ -105,17 +120,17 @@ def _late(member: Member, deadlines: Deadlines, now: float) -> Action | None:
 def _rebooted_first(member: Member, deadlines: Deadlines, now: float) -> Action | None:
     age_s = now - member.since
     if member.reboots:
-        late = now >= _given_up_at(member, deadlines)
+        late = now >= _given_up_at(member, deadlines, now)
         return _replace(member, _complaint(member, "also after a reboot")) if late else None
-    if age_s < _patience_s(member, deadlines):
+    if age_s < _patience_s(member, deadlines, now):
         return None
     return act(ActionKind.REBOOT, member, _complaint(member, f"for {span(age_s)}"))
 
 
-def _given_up_at(member: Member, deadlines: Deadlines) -> float:
+def _given_up_at(member: Member, deadlines: Deadlines, now: float) -> float:
     """When a reboot has not helped: it is back in trouble, or was never out of it."""
     if 0.0 < member.told_at < member.since:
-        back_at = member.since + _patience_s(member, deadlines)
+        back_at = member.since + _patience_s(member, deadlines, now)
         return max(back_at, member.told_at + deadlines.starting_s)
     return max(member.since, member.told_at) + deadlines.starting_s + deadlines.joining_s
 
@@ -136,18 +151,21 @@ def _was_told(intent: Intent) -> bool:
     return intent.reason.startswith(STARTED)
 
 
-def _patience_s(member: Member, deadlines: Deadlines) -> float:
-    """How long a trouble may last before something is done about it."""
+def _patience_s(member: Member, deadlines: Deadlines, now: float) -> float:
+    """How long a trouble may last before something is done about it. Where the provider says that
+    one has ended, and its worker speaks on, neither is believed."""
     if member.trouble is Trouble.SILENT:
         return {True: REACHED_S, False: UNREACHED_S, None: UNPROBED_S}[member.probe_ok]
     if member.trouble is Trouble.ERROR:
         return ERROR_S
     if member.trouble is Trouble.OUTBID:
         return deadlines.starting_s
-    if member.trouble is Trouble.EXITED:
-        return 0.0
+    if member.trouble in (Trouble.EXITED, *_OVER):
+        if member.silent_s is None:
+            return 0.0
+        return DOUBTED_S if member.silent_s < now - member.since else OBJECTED_S
     reports = member.silent_s is not None and member.silent_s <= deadlines.lease_s
-    if member.trouble is Trouble.OFFLINE and not reports:
+    if member.trouble is Trouble.OFFLINE and not reports and not member.probe_ok:
         return deadlines.lease_s
     return DOUBTED_S
 

@@ -18,6 +18,7 @@ from .roster import Roster, act, end, is_ready
 from .victims import farewell, resting, surplus_cold, victims
 from .words import dollars
 
+_MISSING = Stage.MISSING  # as an attribute of an Enum it is slow to read
 _ADD = (ActionKind.KEEP, ActionKind.START, ActionKind.RENT)
 
 
@@ -28,12 +29,18 @@ def fall(
     wanted = [*_hot(aim, roster), *_cold(aim, roster, context, added)]
     allowed = down_allowed(group.pace, len(wanted), context.last_down_at, context.now)
     slow = (waits(group.pace, "down", len(wanted) - allowed),) if allowed < len(wanted) else ()
-    return Steps(tuple(wanted[:allowed]), slow)
+    return Steps(tuple(wanted[:allowed]), (*_held(context, roster), *slow))
+
+
+def _held(context: Context, roster: Roster) -> tuple[str, ...]:
+    """What a person holds is not ended when the money is, and a person has to know."""
+    held = sum(each.intent.held for each in (*roster.hot, *roster.cold)) if context.spent else 0
+    return (f"{held} held by a person, and billed on.",) if held else ()
 
 
 def _hot(aim: Aim, roster: Roster) -> list[Action]:
     """As many as the cold pool still takes are stopped, when they are ready; the rest goes."""
-    here = [each for each in roster.hot if each.stage is not Stage.MISSING]
+    here = [each for each in roster.hot if each.stage is not _MISSING]
     surplus = max(0, len(here) - aim.running)
     room = max(0, aim.cold - len(roster.cold))
     spare = sum(map(is_ready, here)) - aim.hot

@@ -12,9 +12,12 @@ from collections.abc import Sequence
 from vast_pyworker.model import Action, Bounds, Group, Member, Stage
 
 from .deadlines import successor_s
-from .roster import Roster, end, is_ready
+from .roster import Roster, end, first_start, is_ready
+from .victims import worth
 from .words import dollars, span
 
+_NOT_YET = (Stage.ORDERED, Stage.LOADING)
+_MISSING = Stage.MISSING  # as an attribute of an Enum it is slow to read
 _ROUNDING = 1e-6  # prices are sums of floats
 
 
@@ -60,12 +63,25 @@ def old_ones(members: Sequence[Member], group: Group, now: float) -> list[Member
     return [
         each
         for each in members
-        if not each.intent.held and each.stage is not Stage.MISSING and age(each, group, now)
+        if not each.intent.held and each.stage is not _MISSING and age(each, group, now)
     ]
 
 
-def replaced(old: Sequence[Member], hot: Sequence[Member], wanted: int) -> list[Member]:
-    """Those of ``old`` that serve nobody, and those that ``wanted`` ready ones can do without."""
-    spare = max(0, sum(map(is_ready, hot)) - wanted)
-    serving = [each for each in old if is_ready(each)]
-    return [each for each in old if not is_ready(each)] + serving[:spare]
+def replaced(
+    old: Sequence[Member], hot: Sequence[Member], wanted: int, group: Group
+) -> list[Member]:
+    """Those of ``old`` that have never served, and those that ``wanted`` ready ones can do without,
+    the least used first.
+
+    One that is unheard or in trouble may serve all the same.
+    """
+    ready = sum(map(is_ready, hot))
+    serving = sorted((each for each in old if is_ready(each)), key=worth)
+    others = [each for each in old if not is_ready(each)]
+    if ready < wanted:
+        others = [each for each in others if _serves_nobody(each, group)]
+    return others + serving[: max(0, ready - wanted)]
+
+
+def _serves_nobody(member: Member, group: Group) -> bool:
+    return member.stage in _NOT_YET or first_start(member, group.deadlines)

@@ -13,12 +13,10 @@ from vast_pyworker.model import Action, ActionKind, Bounds, Desired, Group, Memb
 
 from .aims import Aim
 from .context import Context
-from .deadlines import STARTED
+from .deadlines import FAILED_HOSTS, STARTED
 from .overdue import age, too_dear
 from .pace import up_allowed, waits
 from .roster import OWN_HAND, Roster, act, can_start
-
-FAILED_HOSTS = 3  # a launch that failed on so many different hosts fails everywhere
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from vast_pyworker.model import Action, ActionKind, Desired, Member, Phase, Stage
+from vast_pyworker.model import Action, ActionKind, Deadlines, Desired, Member, Phase, Stage
 
 NEVER_READY = (Stage.ORDERED, Stage.LOADING, Stage.STARTING, Stage.JOINING, Stage.WARMING)
 OWN_HAND = "controller"  # who sets what a plan desires; what a person desired is not taken back
+_MAY_SERVE = (Stage.READY, Stage.SUSPECT, Stage.DRAINING, Stage.JOINING, Stage.WARMING)
+_READY = Stage.READY  # as an attribute of an Enum it is slow to read
 _STARTABLE = (Phase.STOPPED, Phase.EXITED)
 
 
@@ -29,6 +31,8 @@ class Roster:
     def without(self, gone: Iterable[Action]) -> Roster:
         """The roster as it is once these actions are done."""
         ids = {each.intent_id for each in gone if each.kind in _LEAVES}
+        if not ids:
+            return self
         return Roster(
             tuple(each for each in self.hot if each.intent.id not in ids),
             tuple(each for each in self.cold if each.intent.id not in ids),
@@ -54,7 +58,16 @@ def roster_of(members: Sequence[Member]) -> Roster:
 
 
 def is_ready(member: Member) -> bool:
-    return member.stage is Stage.READY
+    return member.stage is _READY
+
+
+def first_start(member: Member, deadlines: Deadlines) -> bool:
+    """Whether it has never served: nothing was ever measured of it, in its first start's time.
+
+    One that is older may only be unheard by a controller that began anew.
+    """
+    first_s = deadlines.loading_s + deadlines.joining_s + deadlines.ready_s
+    return member.perf is None and member.since - member.intent.created_at < first_s
 
 
 def can_start(member: Member, cap_usd_per_hour: float) -> bool:
@@ -77,6 +90,9 @@ def act(kind: ActionKind, member: Member, reason: str) -> Action:
 
 
 def end(member: Member, reason: str) -> Action:
-    """Have one gone: after its requests where it may have some, else at once."""
-    serves = member.stage in (Stage.READY, Stage.SUSPECT, Stage.DRAINING)
+    """Have one gone: after its requests where it may have some, else at once.
+
+    One that joins may serve already: it may be that only its reports have not come yet.
+    """
+    serves = member.stage in _MAY_SERVE
     return act(ActionKind.DRAIN if serves else ActionKind.DESTROY, member, reason)

@@ -6,6 +6,7 @@ no ages and no clocks in it but where something is done, and loads are rounded.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from vast_pyworker.model import Action, ActionKind, Member, Plan, Stage
@@ -53,8 +54,8 @@ def printed(made: Plan) -> str:
 
 
 def _have(members: Sequence[Member], renting: int) -> str:
-    stages = [each.stage for each in members]
-    parts = [f"{stages.count(each)} {each}" for each in _STAGES if each in stages]
+    counts = Counter([each.stage for each in members])
+    parts = [f"{counts[each]} {each}" for each in _STAGES if each in counts]
     parts += [f"{renting} being rented"] if renting else []
     return ", ".join(parts) or "none"
 

@@ -28,22 +28,28 @@ _ORDER = (
 def victims(hot: Iterable[Member], count: int, ready_count: int) -> list[Member]:
     """Up to ``count`` of those that run, and of the ready ones up to ``ready_count``; those to go
     first first."""
-    fit = sorted(filter(_can_go, hot), key=_worth)
+    if count <= 0:
+        return []
+    fit = sorted(filter(_can_go, hot), key=worth)
     useless = [each for each in fit if not is_ready(each)]
     serving = [each for each in fit if is_ready(each)]
-    return [*useless, *serving[: max(0, ready_count)]][: max(0, count)]
+    return [*useless, *serving[: max(0, ready_count)]][:count]
 
 
 def resting(hot: Iterable[Member], count: int) -> list[Member]:
     """Up to ``count`` of those that may be stopped into the cold pool: they have their model."""
+    if count <= 0:
+        return []
     fit = [each for each in hot if is_ready(each) and _can_go(each)]
-    return sorted(fit, key=_worth)[: max(0, count)]
+    return sorted(fit, key=worth)[:count]
 
 
 def surplus_cold(cold: Iterable[Member], count: int) -> list[Member]:
     """Up to ``count`` of those that stand still, those dearest to keep first."""
+    if count <= 0:
+        return []
     fit = [each for each in cold if each.stage is Stage.COLD and not each.intent.held]
-    return sorted(fit, key=_keep_price, reverse=True)[: max(0, count)]
+    return sorted(fit, key=_keep_price, reverse=True)[:count]
 
 
 def use(member: Member) -> str:
@@ -66,7 +72,8 @@ def _can_go(member: Member) -> bool:
     return member.stage in _ORDER and not member.intent.held
 
 
-def _worth(member: Member) -> tuple[float, float, float, str]:
+def worth(member: Member) -> tuple[float, float, float, str]:
+    """What is lost with it: the smaller, the sooner it goes."""
     used = math.inf if member.in_flight is None else float(member.in_flight)
     rank = _ORDER.index(member.stage)
     return (rank, used if is_ready(member) else 0.0, -member.usd_per_hour, member.intent.id)

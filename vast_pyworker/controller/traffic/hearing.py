@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from vast_pyworker.model import Report
 
 
-@dataclass(frozen=True)
-class Hearing:
+class Hearing(Struct, frozen=True, gc=False):
     """The latest word of one worker.
 
     ``received_at`` is Unix seconds, ``silent_s`` the age of it by a clock that never goes back.
     ``perf`` is in units of work a second, ``load`` in units; None is unknown. ``error`` is "" where
-    the worker says that it is well.
+    the worker says that it is well. ``granted_s`` is how long ago a client was last sent to it,
+    None for never since it is known here.
     """
 
     report: Report
@@ -24,3 +24,4 @@ class Hearing:
     perf: float | None = None
     load: float | None = None
     in_flight: int | None = None
+    granted_s: float | None = None

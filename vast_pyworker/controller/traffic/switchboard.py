@@ -125,6 +125,7 @@ class Switchboard:
                     perf=heard.perf,
                     load=heard.load,
                     in_flight=heard.in_flight,
+                    granted_s=worker.since_grant(mono),
                 )
         return found
 
@@ -159,16 +160,16 @@ class Switchboard:
     def _of(self, endpoint: str) -> list[Worker]:
         published = self._workers.published
         ids = published.by_endpoint.get(endpoint, ()) if published else ()
-        found = (self._workers.by_id.get(worker_id) for worker_id in ids)
+        found = map(self._workers.by_id.get, ids)
         return [worker for worker in found if worker is not None]
 
     def _held(self, endpoint: str, mono: float) -> float:
-        heard = ((worker, worker.heard) for worker in self._of(endpoint))
-        return sum(
-            worker.held
-            for worker, word in heard
-            if word is not None and mono - word.received_mono <= LEASE_S
-        )
+        total, oldest = 0.0, mono - LEASE_S
+        for worker in self._of(endpoint):
+            word = worker.heard
+            if word is not None and word.received_mono >= oldest:
+                total += worker.load + worker.unseen_work
+        return total
 
     def _is_known(self, endpoint: str, mono: float) -> bool:
         """Whether every worker that stood at the start has spoken, or had the time to."""

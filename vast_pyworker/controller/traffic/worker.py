@@ -27,12 +27,14 @@ class Worker:
 
     ``turn`` changes whenever its place in the order of workers does. ``room`` is the work that fits
     in before it is full, 0.0 where nothing may be sent to it; ``is_open`` whether it is not full.
+    ``granted_at`` is when a client was last sent here, 0.0 for never.
     """
 
     __slots__ = (
         "_credit",
         "_reqnums",
         "form",
+        "granted_at",
         "heard",
         "id",
         "is_open",
@@ -55,6 +57,7 @@ class Worker:
         self.token = place.mtoken.encode()
         self.heard: Heard | None = None
         self.load = 0.0
+        self.granted_at = 0.0
         self.unseen: dict[int, Request] = {}
         self.unseen_work = 0.0
         self._credit = 0.0
@@ -90,10 +93,14 @@ class Worker:
     def send(self, request: Request, mono: float) -> None:
         """A client is told to come here with the request."""
         request.worker_id = self.id
-        request.granted_at = mono
+        request.granted_at = self.granted_at = mono
         self.unseen[request.idx] = request
         self.unseen_work += request.cost
         self._credit += request.cost
+
+    def since_grant(self, mono: float) -> float | None:
+        """How long ago a client was last told to come here; None: never."""
+        return max(mono - self.granted_at, 0.0) if self.granted_at else None
 
     def release(self, idx: int) -> None:
         """The request is waited for no longer: it has come, or never will."""

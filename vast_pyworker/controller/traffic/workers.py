@@ -63,11 +63,15 @@ class Workers:
 
     def publish(self, places: Mapping[int, Place]) -> None:
         before = self.published
-        known = before.places if before else {}
-        changed = {id: place for id, place in places.items() if known.get(id) != place}
-        gone = frozenset(known.keys() - places.keys())
-        if before is not None and not changed and not gone:
+        if before is not None and before.places == places:  # quick where they are the same objects
             return
+        known = before.places if before else {}
+        changed = {
+            id: place
+            for id, place in places.items()
+            if (old := known.get(id)) is not place and old != place
+        }
+        gone = frozenset(known.keys() - places.keys())
         grouped = _by_endpoint(places)
         awaited = before.awaited if before else _by_endpoint(_accepting(places))
         first_at = before.first_at if before else self._mono()
@@ -96,6 +100,7 @@ class Workers:
         worker = self.by_id[worker_id] = Worker(worker_id, place, first_number(self._now()))
         if before is not None and before.heard is not None and before.token == worker.token:
             worker.hear(before.heard, self._mono())
+            worker.granted_at = before.granted_at
         self.strangers.forget(worker_id)
         return worker
 

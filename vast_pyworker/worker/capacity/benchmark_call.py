@@ -21,6 +21,7 @@ from typing import Any
 from vast_pyworker.errors import BenchmarkFailed
 from vast_pyworker.worker.modellog.lines import LineSplitter
 from vast_pyworker.worker.modelserver.asking import address_of, connect
+from vast_pyworker.worker.phases.readiness import QUOTE
 from vast_pyworker.worker.units.settling import TAIL_BYTES
 
 CHUNK_BYTES = 64 * 1024
@@ -115,7 +116,7 @@ class Caller:
         if answer.status != 200:
             kind = NotYet if answer.status == 503 else BenchmarkFailed
             said = " ".join(answer.read(LONGEST_QUOTE).decode("utf-8", "replace").split())
-            raise kind(f"{self._url} answered {answer.status}: {said}")
+            raise kind(f"{self._url} answered {answer.status}" + (f"{QUOTE}{said}" if said else ""))
         in_lines = any(kind in (answer.getheader("Content-Type") or "") for kind in _LINES)
         return self._read_lines(answer, until) if in_lines else self._read_whole(answer, until)
 
@@ -167,7 +168,7 @@ def _check_object(text: str) -> None:
         return
     error = told.get("error") if isinstance(told, dict) else None
     if error:
-        raise BenchmarkFailed(f"the answer says error: {json.dumps(error)[:LONGEST_QUOTE]}")
+        raise BenchmarkFailed(f"the answer is an error{QUOTE}{json.dumps(error)[:LONGEST_QUOTE]}")
 
 
 def _named(exc: Exception) -> str:

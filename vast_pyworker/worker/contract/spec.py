@@ -79,6 +79,11 @@ class ModelSpec:
     hooks: Hooks = Hooks()
     limits: Limits = Limits()
 
+    @property
+    def tells_capacity(self) -> bool:
+        """Whether the capacity is claimed, or can be measured."""
+        return self.benchmark is not None or self.max_perf > 0
+
 
 def state_folder(settings: Settings) -> Path:
     """Where pid files, logs and the measured capacity are kept."""

@@ -24,7 +24,7 @@ def required_literals(regex: str) -> tuple[str, ...]:
 
 
 def _required(tree: Iterable[Any]) -> tuple[str, ...]:
-    """The best requirement of a sequence: the one whose shortest string is longest."""
+    """The best requirement of a sequence: the longest shortest string, then the fewest strings."""
     found: list[tuple[str, ...]] = []
     run = ""
     for op, argument in tree:
@@ -34,7 +34,7 @@ def _required(tree: Iterable[Any]) -> tuple[str, ...]:
         found += [(run,), _of_part(str(op), argument)]
         run = ""
     candidates = [strings for strings in (*found, (run,)) if all(strings) and strings]
-    return max(candidates, key=lambda strings: min(map(len, strings)), default=())
+    return max(candidates, key=lambda strings: (min(map(len, strings)), -len(strings)), default=())
 
 
 def _of_part(op: str, argument: Any) -> tuple[str, ...]:

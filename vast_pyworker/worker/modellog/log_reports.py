@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .patterns import Match, shown
+from .patterns import LOG_ERROR, Match, shown
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,9 @@ def _loaded(body: Mapping[str, Any]) -> Match:
 
 
 def _error(body: Mapping[str, Any]) -> Match:
-    return Match("error", shown(str(body.get("error_msg") or "the log watch reports an error")))
+    """What a log watch says of an error is most often a line of the log, so it is quoted."""
+    told = str(body.get("error_msg") or "").removeprefix(LOG_ERROR)
+    return Match("error", f"{LOG_ERROR}{shown(told)}" if told else "the log watch reports an error")
 
 
 def _capacity(body: Mapping[str, Any]) -> Match | None:

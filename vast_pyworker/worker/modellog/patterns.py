@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 
 from vast_pyworker.errors import BackendError
+from vast_pyworker.worker.phases.readiness import QUOTE
 
 from .literals import required_literals
 from .quantity import amount, duration_s
@@ -26,6 +27,8 @@ DURATION_GROUPS = frozenset({"seconds", "load_time"})
 AMOUNT_GROUPS = frozenset({"capacity", "done", "total", "rate", "percent"})
 
 SHOWN_CHARACTERS = 200
+LOG_ERROR = f"the model's log tells of an error{QUOTE}"
+"""How a reason begins that quotes a line; callers without a token are told what is before it."""
 _SECRET = re.compile(r"\b(?:hf_|sk-|ghp_)[\w-]{6,}|(?i:\bbearer\s+)\S+|(?i:token=)\S+")
 
 
@@ -80,7 +83,8 @@ TORCH_FATAL: tuple[Pattern, ...] = (
 class Match:
     """A line, or a few, that mean something.
 
-    ``reason`` is fit to be shown: short, without what looks like a secret. ``fields`` holds the
+    ``reason`` is short and without what looks like a secret; that of an error quotes a line of the
+    log after ``QUOTE`` only, for it is told to anybody up to there. ``fields`` holds the
     named groups that could be read, as numbers in seconds, bytes or units; also ``max_perf`` where
     whoever reports it has measured.
     """
@@ -166,7 +170,12 @@ def _read(pattern: Pattern, found: re.Match[str], line: str) -> Match:
         number = _number(name, text) if text else None
         if number is not None and isfinite(number):
             fields["load_time" if name == "seconds" else name] = number
-    return Match(pattern.action, pattern.reason or shown(line), fields)
+    return Match(pattern.action, pattern.reason or _quoted(pattern.action, line), fields)
+
+
+def _quoted(action: str, line: str) -> str:
+    """What people are told of ``line``; an error's may hold a prompt, and reaches every 503."""
+    return f"{LOG_ERROR}{shown(line)}" if action == "error" else shown(line)
 
 
 def _number(name: str, text: str) -> float | None:

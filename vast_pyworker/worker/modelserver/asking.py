@@ -91,10 +91,11 @@ def _exchange(
     ]
     if body is not None:
         head += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    # In one piece: a server that is quick has answered and closed before there is a second one.
+    request = "\r\n".join([*head, "", ""]).encode("latin-1", "replace") + (body or b"")
     until = time.monotonic() + timeout_s
     with connect(address, timeout_s) as connection:
-        connection.sendall("\r\n".join([*head, "", ""]).encode("latin-1", "replace"))
-        connection.sendall(body or b"")
+        connection.sendall(request)
         response = HTTPResponse(cast(socket.socket, _Reader(connection, until)), method=method)
         with response:
             response.begin()

@@ -20,7 +20,7 @@ from pathlib import Path
 from signal import SIGKILL, SIGTERM
 
 from vast_pyworker.errors import ModelError
-from vast_pyworker.worker.phases.readiness import QUOTE
+from vast_pyworker.worker.phases.readiness import QUOTE, unquoted
 
 from . import exits, life, process
 from .breaker import Breaker
@@ -254,7 +254,7 @@ class Supervisor:
 
     def _farewell(self, reason: str, restarts: int) -> str:
         lines = exits.last_lines(self._log_path, self.log_offset or 0, LAST_LINES)
-        ending = f" (its last lines: {' | '.join(lines)})" if lines else ""
+        ending = f"{QUOTE}at last: {' | '.join(lines)}" if lines else ""
         return (
             f"{reason}; gave up after {restarts} restarts: mend what {self._log_path} says, "
             f"then restart the worker{ending}."
@@ -296,5 +296,5 @@ def stop_recorded(state_dir: str | Path, deadline_s: float) -> bool:
 
 
 def _said(sentence: str, level: int = logging.INFO) -> str:
-    log.log(level, "%s", sentence)
+    log.log(level, "%s", unquoted(sentence))  # a line of the model's log may hold a prompt
     return sentence

@@ -27,7 +27,7 @@ from vast_pyworker.worker.modellog.patterns import Match
 from vast_pyworker.worker.modelserver.senses import Senses, senses_of
 
 from .jobs import Jobs, ThreadJobs, within
-from .readiness import ACCEPTING, LIVE, Readiness
+from .readiness import ACCEPTING, LIVE, Readiness, unquoted
 from .scene import Benchmark, Scene, Supervisor, Traffic
 from .serving import Serving
 from .stages import Down, Loading, Name, Preparing, Stage
@@ -142,7 +142,7 @@ class Lifecycle:
             self._posted.put_nowait(match)
         except queue.Full:
             if not self._overrun:
-                log.warning("Too much is reported at once; some was dropped: %s", match.reason)
+                log.warning("Too much is reported at once; some was dropped: %s", match.action)
             self._overrun = True
         self._wake.set()
 
@@ -172,9 +172,9 @@ class Lifecycle:
         return scene.vigil.pulse.failures_total if scene.senses.probe is not None else None
 
     @property
-    def gauges(self) -> Mapping[str, float]:
-        """The latest of the model server's own numbers that are known."""
-        return self._scene.gauges
+    def model_requests(self) -> Mapping[str, float]:
+        """``running`` and ``waiting`` at the model, and its ``surplus`` over ours, where known."""
+        return self._scene.model_requests()
 
     def document(self) -> dict[str, Any]:
         """For ``/pyworker/status``."""
@@ -286,7 +286,7 @@ class Lifecycle:
     def _say(self, sentence: str) -> str:
         if sentence != self.sentence:
             self.sentence = sentence
-            log.info("%s: %s.", self._scene.model.name, sentence.rstrip("."))
+            log.info("%s: %s.", self._scene.model.name, unquoted(sentence).rstrip("."))
         return sentence
 
     def _tear_down(self, teardown: Callable[[], Any]) -> None:

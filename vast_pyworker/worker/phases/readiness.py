@@ -199,7 +199,7 @@ class Readiness:
     @property
     def public_reason(self) -> str:
         """The reason for anybody to read: a line of the model's log may hold a prompt."""
-        return self.reason.partition(QUOTE)[0]
+        return unquoted(self.reason)
 
     def document(self) -> dict[str, Any]:
         """Everything above as JSON values, for ``/pyworker/status``."""
@@ -275,6 +275,11 @@ class Readiness:
         if self.state is not State.DOWNLOADING or left is None:
             return _RETRY_AFTER_S[self.state]
         return min(max(float(left), 1.0), LONGEST_RETRY_AFTER_S)
+
+
+def unquoted(reason: str) -> str:
+    """``reason`` for anybody to read, also in our own log: no line of the model's log."""
+    return reason.partition(QUOTE)[0]
 
 
 def _no_capacity(max_perf: float) -> str:

@@ -20,6 +20,7 @@ from vast_pyworker.worker.modelserver.probe import ProbeResult, Verdict
 from vast_pyworker.worker.modelserver.progress import Progress
 from vast_pyworker.worker.modelserver.senses import Senses
 
+from .crosscheck import CrossCheck
 from .evidence import Evidence
 from .jobs import Done, Jobs
 from .preparation import Preparation
@@ -96,10 +97,14 @@ class Totals(Protocol):
 
 
 class Traffic(Protocol):
-    """The accounting: requests held now, and a number that grows while answers do."""
+    """The accounting: requests held now, those of them that the model has, and a number that grows
+    while answers do."""
 
     @property
     def in_flight(self) -> int: ...
+
+    @property
+    def at_model(self) -> int: ...
 
     @property
     def progress(self) -> int: ...
@@ -125,6 +130,7 @@ class Scene:
     life: int = 0
     restarts: Counter[str] = field(default_factory=Counter)
     gauges: dict[str, float] = field(default_factory=dict)
+    crosscheck: CrossCheck = field(default_factory=CrossCheck)
     restart_asked: bool = False
     load_time_s: float | None = None
     evidence: Evidence = field(init=False)
@@ -152,6 +158,7 @@ class Scene:
         self.preparation.begin()
         self.vigil.forget()
         self.gauges.clear()
+        self.crosscheck.forget()
         self._probed_at = None
 
     def ask_probe(self, now: float, every_s: float) -> None:
@@ -174,6 +181,14 @@ class Scene:
     def finish_disk(self, done: Done, now: float) -> None:
         if self.senses.download is not None and done.result is not None:
             self.senses.download.note_disk(now, done.result)
+
+    def model_requests(self) -> dict[str, float]:
+        """What the model server said last of the requests in it; what is unknown is left out."""
+        model = self.model
+        named = {"running": model.running_gauge, "waiting": model.waiting_gauge}
+        known = {key: self.gauges[name] for key, name in named.items() if name in self.gauges}
+        surplus = self.crosscheck.surplus
+        return known if surplus is None else known | {"surplus": surplus}
 
     def _measure(self, benchmark: Benchmark, spec: BenchmarkSpec) -> Any:
         return benchmark.measure(spec, self.wall())

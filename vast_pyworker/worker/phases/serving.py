@@ -68,10 +68,23 @@ class Serving(Stage):
     def finish(self, done: Done, now: float) -> None:
         if done.name == "probe":
             self.scene.vigil.note_probe(probe_result_of(done), now, self._marks())
-        elif done.name == "gauges" and done.error is None:
-            self.scene.gauges = dict(done.result)
+        elif done.name == "gauges":
+            self._finish_gauges(done, now)
         elif done.name == "remeasure":
             self._finish_measure(done, now)
+
+    def _finish_gauges(self, done: Done, now: float) -> None:
+        """Keep the model's own numbers, and compare them with ours where nobody measures it."""
+        scene = self.scene
+        scene.gauges = {} if done.error else dict(done.result)
+        scene.crosscheck.surplus = None
+        told = scene.model_requests()
+        if "running" not in told or self._progress_before_measure is not None:
+            return
+        theirs = told["running"] + told.get("waiting", 0.0)
+        doubt = scene.crosscheck.note(now, scene.traffic.at_model, theirs)
+        if doubt:
+            log.warning("%s", doubt)
 
     def _sentence(self) -> str:
         """The same for ready and busy, which alternate too often to be logged."""
@@ -102,7 +115,8 @@ class Serving(Stage):
         gauges = scene.senses.gauges
         asked_at = self._asked_gauges_at
         due = asked_at is None or now - asked_at >= self._gauges_interval_s()
-        if gauges and running and due and scene.jobs.start("gauges", gauges, scene.life):
+        wanted = running or scene.model.running_gauge  # idle too: somebody may go past us
+        if gauges and wanted and due and scene.jobs.start("gauges", gauges, scene.life):
             self._asked_gauges_at = now
 
     def _gauges_interval_s(self) -> float:

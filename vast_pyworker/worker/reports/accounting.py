@@ -91,6 +91,11 @@ class Accounting:
         return len(self._held) - self._open_sessions
 
     @property
+    def at_model(self) -> int:
+        """Requests that were let through to the model and have not ended."""
+        return sum(1 for each in tuple(self._held) if each.started_at and not each.is_session)
+
+    @property
     def changes(self) -> int:
         """Grows whenever a report would differ."""
         return 2 * (self._posted + len(self._journal)) + len(self._held) + self._repriced
@@ -106,7 +111,6 @@ class Accounting:
         self,
         route: str,
         work: float,
-        *,
         request_idx: int = 0,
         reqnum: object = None,
         session: str | None = None,
@@ -141,7 +145,7 @@ class Accounting:
         ticket.start()
         try:
             yield ticket
-        except BaseException:
+        except BaseException:  # whatever the block raised, its request has ended
             ticket.end(Outcome.FAILED, reason=WORKER_ERROR)
             raise
         ticket.end(Outcome.FINISHED)
@@ -227,9 +231,10 @@ class Accounting:
         if outcome is FINISHED:  # a refusal or a client's impatience is no progress
             self.progress += 1
         # So a ticket is always in one of the two; who looks at both looks at the held first.
-        self._journal.append(ticket)
+        journal = self._journal
+        journal.append(ticket)
         self._held.discard(ticket)
-        if ticket.is_session or len(self._journal) >= JOURNAL_LENGTH:
+        if len(journal) >= JOURNAL_LENGTH or ticket.is_session:
             with self._lock:
                 self._post()
         return True
@@ -242,24 +247,25 @@ class Accounting:
 
     def _post(self) -> None:
         """Add what has ended to the totals, each ticket once. The lock is held."""
-        ended: defaultdict[str, list[Ticket]] = defaultdict(list)
-        owed: list[Ticket] = []
+        by_route: defaultdict[str, list[Ticket]] = defaultdict(list)
+        take = self._journal.popleft
         for _ in range(len(self._journal)):
-            ticket = self._journal.popleft()
-            if ticket.is_posted:  # two threads ended it in the same moment
-                continue
-            ticket.is_posted = True
-            self._posted += 1
-            ended[ticket.route].append(ticket)
-            if ticket.session is None:
-                self._posted_requests += 1
-                if ticket.request_idx:
-                    owed.append(ticket)
-            if ticket.is_session:
-                self._open_sessions -= 1
-        self._owed.add(owed)
-        for name, tickets in ended.items():
-            self._routes.setdefault(name, Route()).post(tickets)
+            ticket = take()
+            if not ticket.is_posted:  # else two threads ended it in the same moment
+                ticket.is_posted = True
+                by_route[ticket.route].append(ticket)
+        for name, tickets in by_route.items():
+            if name not in self._routes:
+                self._routes[name] = Route()
+            self._routes[name].post(tickets)
+            self._posted += len(tickets)
+            if name == SESSION_ROUTE:
+                self._open_sessions -= sum(ticket.is_session for ticket in tickets)
+            within = [ticket for ticket in tickets if ticket.session is not None]
+            if within:  # of these the autoscaler is told nothing
+                tickets = [ticket for ticket in tickets if ticket.session is None]
+            self._posted_requests += len(tickets)
+            self._owed.add([ticket for ticket in tickets if ticket.request_idx])
 
     def _totals_now(self, held: Sequence[Ticket]) -> Counters:
         """Only the cumulative fields; the lock is held."""

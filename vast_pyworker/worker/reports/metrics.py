@@ -38,6 +38,12 @@ GPU_GAUGES = {
     "power_watts": "Power the GPU draws.",
 }
 
+MODEL_REQUESTS = {
+    "running": "Requests that the model server says it works on.",
+    "waiting": "Requests that the model server says wait in it.",
+    "surplus": "Requests in the model server beyond those we sent, at the same reading.",
+}
+
 
 class GateGauges(Protocol):
     """What is read of a gate."""
@@ -70,8 +76,10 @@ def _none_by_name() -> dict[str, int]:
 class Sources:
     """Where the values are. Each callable is asked once per scrape and may answer None: unknown.
 
-    ``gpus`` answers mappings with ``index`` and any of ``GPU_GAUGES``; ``restarts`` counts by
-    reason, ``log_matches`` by action. ``build`` are the labels of ``pyworker_build_info``.
+    ``model_requests`` are the model server's own ``running`` and ``waiting``, and the ``surplus``
+    of their sum over ours. ``gpus`` answers mappings with ``index`` and any of ``GPU_GAUGES``;
+    ``restarts`` counts by reason, ``log_matches`` by action. ``build`` are the labels of
+    ``pyworker_build_info``.
     """
 
     accounting: Accounting
@@ -84,6 +92,7 @@ class Sources:
     restarts: Callable[[], Mapping[str, int]] = _none_by_name
     log_matches: Callable[[], Mapping[str, int]] = _none_by_name
     probe_failures: Callable[[], int | None] = _nothing
+    model_requests: Callable[[], Mapping[str, float]] = _none_by_name
 
 
 def render(sources: Sources) -> bytes:
@@ -193,6 +202,8 @@ def _model(sources: Sources) -> Iterator[Metric]:
     yield _counted(
         "pyworker_log_matches", "Lines that matched a log pattern.", "action", sources.log_matches()
     )
+    for name, value in sources.model_requests().items():
+        yield GaugeMetricFamily(f"pyworker_model_requests_{name}", MODEL_REQUESTS[name], value)
     failures = sources.probe_failures()
     if failures is not None:
         yield CounterMetricFamily(

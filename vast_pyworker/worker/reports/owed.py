@@ -22,17 +22,15 @@ class Owed(Generic[Item]):
     def __init__(self, limit: int) -> None:
         self.dropped = 0
         self._limit = limit
-        self._items: deque[Item] = deque()
+        self._items: deque[Item] = deque(maxlen=limit)  # which lets go of the oldest by itself
         self._dropped_at_peek = 0
 
     def __len__(self) -> int:
         return len(self._items)
 
     def add(self, items: Sequence[Item]) -> None:
+        self.dropped += max(len(self._items) + len(items) - self._limit, 0)
         self._items.extend(items)
-        for _ in range(len(self._items) - self._limit):
-            self._items.popleft()
-            self.dropped += 1
 
     def peek(self, count: int) -> list[Item]:
         """The oldest items, at most ``count``; they stay."""

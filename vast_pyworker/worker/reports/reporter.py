@@ -71,6 +71,7 @@ class Reporter:
         self._told: tuple[int, State] | None = None
         self._failing = False
         self._asked = False
+        self._handed_over = False
         self._seq = 0
         self._disk_told_gib: float | None = None
         self._wake = threading.Event()
@@ -101,6 +102,10 @@ class Reporter:
         self._asked = True
         self._wake.set()
 
+    def hand_over(self) -> None:
+        """A successor reports under our number from now on: tell of ended requests only."""
+        self._handed_over = True
+
     def flush(self, deadline_s: float) -> bool:
         """Wait until what is known now has been told; False if the deadline passed first."""
         self._flushed.clear()
@@ -129,7 +134,7 @@ class Reporter:
     def tick(self) -> str:
         """Send what is due; one sentence of what was done and why, empty when nothing was due."""
         flushing, self._flush_wanted = self._flush_wanted, False
-        why = self._urgent() or self._routine()
+        why = "" if self._handed_over else self._urgent() or self._routine()
         told = self._report(why) if why else ""
         ended = self._tell_ends(flushing)
         if flushing:
@@ -231,7 +236,8 @@ class Reporter:
 
     def _settle_flush(self) -> None:
         """Answer ``flush`` if all was told, else try again at the next tick."""
-        if self._failing or (self._ends_to.all and self._accounting.ends(1)):
+        untold = self._failing and not self._handed_over
+        if untold or (self._ends_to.all and self._accounting.ends(1)):
             self._flush_wanted = True
         else:
             self._flushed.set()

@@ -15,7 +15,7 @@ from vast_pyworker.model import Outcome, RequestEnd
 if TYPE_CHECKING:
     from .accounting import Accounting
 
-_DONE = (Outcome.FINISHED, Outcome.FAILED)  # looked up once: an enum is slow at it
+FINISHED, FAILED = Outcome.FINISHED, Outcome.FAILED  # looked up once: an enum is slow at it
 
 
 class Ticket(msgspec.Struct, eq=False, gc=False):
@@ -69,15 +69,8 @@ class Ticket(msgspec.Struct, eq=False, gc=False):
 
     def as_told(self) -> RequestEnd:
         """What the autoscaler is told of a request that has ended."""
-        assert self.outcome is not None, "only ended tickets are owed"
-        was_done = self.outcome in _DONE
-        end = RequestEnd.__new__(RequestEnd)
-        # Ten thousand a second at the most: a frozen dataclass fills its fields five times slower.
-        vars(end).update(
-            request_idx=self.request_idx,
-            outcome=self.outcome,
-            entered_at=self.entered_at,
-            started_at=self.started_at,
-            completed_at=self.completed_at if was_done else 0.0,
-        )
-        return end
+        outcome = self.outcome
+        assert outcome is not None, "only ended tickets are owed"
+        was_done = outcome is FINISHED or outcome is FAILED
+        completed_at = self.completed_at if was_done else 0.0
+        return RequestEnd(self.request_idx, outcome, self.entered_at, self.started_at, completed_at)

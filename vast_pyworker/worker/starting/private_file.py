@@ -22,6 +22,6 @@ def write_private(path: Path, text: str) -> None:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
         draft.replace(path)
-    except BaseException:
+    except BaseException:  # whatever stops the writing, a secret half written must not stay
         draft.unlink(missing_ok=True)
         raise

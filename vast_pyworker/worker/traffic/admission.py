@@ -71,41 +71,39 @@ class Gate:
 
         Raises Full where the queue is full or the wait too long.
         """
-        self._lock.acquire()  # not by ``with``, which takes twice as long
-        try:
-            if self.running < self.concurrency and not self._waiting:
-                self.running += 1
-                saturated = self.running == self.concurrency
-            else:
+        lock = self._lock
+        lock.acquire()  # not by ``with``, which takes twice as long
+        running = self.running + 1
+        goes_on = running <= self.concurrency and not self._waiting
+        if goes_on:
+            self.running = running
+        else:
+            try:
                 self._check_queue()
                 self._waiting[waiter] = None
-                return False
-        finally:
-            self._lock.release()
-        if saturated:
+            finally:
+                lock.release()
+            return False
+        lock.release()
+        if running == self.concurrency:
             self._tell_saturated()
         return True
 
     def leave(self, service_s: float | None = None) -> None:
         """Give a place back; ``service_s`` is how long it was held, None if that tells nothing."""
-        self._lock.acquire()
-        try:
-            if service_s is not None and service_s >= 0.0:  # a clock may have been set back
-                known = self.service_s
-                self.service_s = (
-                    service_s if known is None else known + _NEWEST * (service_s - known)
-                )
-            if self._waiting:
-                waiter, _ = self._waiting.popitem(last=False)
-            else:
-                self.running -= 1
-                waiter = None
-            eased = waiter is None and self.running == self.concurrency - 1
-        finally:
-            self._lock.release()
+        lock = self._lock
+        lock.acquire()
+        if service_s is not None and service_s >= 0.0:  # a clock may have been set back
+            known = self.service_s
+            self.service_s = service_s if known is None else known + _NEWEST * (service_s - known)
+        waiter = self._waiting.popitem(last=False)[0] if self._waiting else None
+        running = self.running
+        if waiter is None:
+            self.running = running - 1
+        lock.release()
         if waiter is not None:
             waiter.granted()
-        elif eased:
+        elif running == self.concurrency:
             self._tell_saturated()
 
     def give_up(self, waiter: Waiter) -> bool:

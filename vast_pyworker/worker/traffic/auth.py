@@ -72,7 +72,7 @@ class Gatekeeper:
         self._master_token = (master_token or "").encode()
         self._accepts_unsigned = accepts_unsigned
         self._forms = tuple(forms)
-        self._remembered: dict[tuple[str, str], None] = {}
+        self._remembered: dict[str, str] = {}  # signatures, and the url that each is of
         self._remembered_at = source.revision
         self._lock = threading.Lock()
         self._window = ReplayWindow(REPLAY_WINDOW)
@@ -85,7 +85,12 @@ class Gatekeeper:
     def check(self, envelope: Envelope, authorization: str | None = None) -> None:
         """``check_grant`` for what a request's body held; a grant seen before costs little."""
         grant = envelope.grant
-        if grant is None or not self._is_remembered(grant.signature, grant.url):
+        is_known = (
+            grant is not None
+            and self._remembered.get(grant.signature) == grant.url
+            and self._remembered_at == self._source.revision
+        )
+        if not is_known:
             self.check_grant(envelope.auth, authorization)
 
     def check_grant(
@@ -123,7 +128,7 @@ class Gatekeeper:
 
     def _is_remembered(self, signature: str, url: str) -> bool:
         is_of_this_key = self._remembered_at == self._source.revision
-        return is_of_this_key and (signature, url) in self._remembered
+        return is_of_this_key and self._remembered.get(signature) == url
 
     def _check_signed(self, auth: Mapping[str, Any]) -> None:
         revision, key = self._source.revision, self._source.key
@@ -155,7 +160,7 @@ class Gatekeeper:
             self._remembered_at = revision
         if len(self._remembered) >= REMEMBERED:
             del self._remembered[next(iter(self._remembered))]
-        self._remembered[auth["signature"], auth["url"]] = None
+        self._remembered[auth["signature"]] = auth["url"]
 
 
 class ReplayWindow:

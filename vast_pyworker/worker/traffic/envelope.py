@@ -69,10 +69,9 @@ class Envelope(msgspec.Struct, eq=False):
 
     @property
     def payload(self) -> dict[str, Any]:
-        payload = self._payload
-        if payload is None:
-            payload = self._payload = _read_object(self.payload_bytes)
-        return payload
+        if self._payload is None:
+            self._payload = read_object(self.payload_bytes)
+        return self._payload
 
 
 class _Body(msgspec.Struct, gc=False):
@@ -108,8 +107,9 @@ def open_envelope(body: bytes) -> Envelope:
         read = _decode_body(body)
     except _UNREADABLE:
         read = _read_any(body)
-    if read.payload is not UNSET and (read.auth_data is not UNSET or _is_wrapped(body)):
-        raw, auth = bytes(read.payload), read.auth_data
+    auth, sent = read.auth_data, read.payload
+    if sent is not UNSET and (auth is not UNSET or _is_wrapped(body)):
+        raw = b"" + sent  # a copy; by ``bytes()`` it takes half as long again
         if raw[0] != _BRACE:
             errors = _payload_errors(None if auth is UNSET else auth, _NOT_AN_OBJECT)
             raise Invalid("The payload is not an object.", body=errors)
@@ -159,7 +159,7 @@ def _flat(body: bytes) -> Envelope:
     if not all(name in fields for name in FLAT_FIELDS):
         return Envelope.bare(body)
     # 2024 had no request_idx, and the form of that year does not sign one.
-    auth = _read_object(msgspec.json.encode({name: fields.pop(name) for name in FLAT_FIELDS}))
+    auth = read_object(msgspec.json.encode({name: fields.pop(name) for name in FLAT_FIELDS}))
     return Envelope(msgspec.json.encode(fields), _auth=auth | {"request_idx": 0})
 
 
@@ -171,7 +171,8 @@ def _fields(body: bytes) -> dict[str, Raw]:
         raise Invalid("invalid JSON") from None
 
 
-def _read_object(raw: bytes) -> dict[str, Any]:
+def read_object(raw: bytes) -> dict[str, Any]:
+    """The object that ``raw`` spells; Invalid (422) if it is none."""
     try:
         return _decode_object(raw)
     except msgspec.ValidationError:

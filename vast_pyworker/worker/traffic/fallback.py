@@ -78,7 +78,7 @@ def stream(
         run.end(Outcome.FAILED)
         status, message = _why(exc, passage)
         return Response(json_error(message), status, _JSON)(environ, start_response)
-    except BaseException:
+    except BaseException:  # whoever raised, a request that was begun is ended in the books
         run.end(Outcome.FAILED)
         raise
     return ClosingIterator(run.pieces(answer), [run.close])

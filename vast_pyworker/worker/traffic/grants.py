@@ -9,10 +9,12 @@ from flask import Request
 from flask import request as flask_request
 
 from vast_pyworker.engine.environ import EXCHANGE
+from vast_pyworker.errors import Invalid
 from vast_pyworker.worker.reports.accounting import Ticket
 from vast_pyworker.worker.state import Worker
+from vast_pyworker.worker.units.work import DEFAULT_WORK, Work
 
-from .envelope import Envelope, Grant
+from .envelope import Envelope, Grant, open_envelope
 
 ENVELOPE = "pyworker.envelope"
 TICKET = "pyworker.ticket"
@@ -51,6 +53,22 @@ def open_request(worker: Worker, request: Request, *, signed: bool) -> Envelope:
         ticket.session = envelope.session_id
     environ[ENVELOPE] = envelope
     return envelope
+
+
+def units_of(work: Work, request: Request) -> float:
+    """What a request to a handler of one's own is worth, as far as that can be told before it.
+
+    A payload that the Backend's ``workload`` cannot read is worth what any request is: the handler
+    may take what a calculator made for another route does not.
+    """
+    if not work.reads_payload:
+        return work.before({})
+    try:
+        body = _body_of(request)
+        payload = open_envelope(body).payload if is_json(request.content_type) else {}
+        return work.before(payload)
+    except Invalid:
+        return DEFAULT_WORK
 
 
 def _body_of(request: Request) -> bytes:

@@ -23,6 +23,7 @@ from .admission import Gate
 from .refusals import answer_of, not_ready
 
 Payload = Mapping[str, Any]
+_NOTHING: Payload = {}
 FINISHED = Outcome.FINISHED  # looked up once: an enum is slow at it
 
 
@@ -50,19 +51,20 @@ class Passage(msgspec.Struct, eq=False):
     _exchange: Exchange = None  # type: ignore[assignment]  # until it begins
     _alarm: asyncio.TimerHandle | None = None
 
+    __repr__ = object.__repr__  # a Struct's own shows its fields: no log is to hold a prompt
+
     def begin(self, exchange: Exchange) -> None:
         """Go on, wait, or be turned down with an answer."""
-        worker = self._worker
+        worker, ticket = self._worker, self.ticket
         self._exchange = exchange
         if exchange.over:  # the client left while a handler ran
-            self.ticket.end(Outcome.CANCELLED)
+            ticket.end(Outcome.CANCELLED)
             return
         if not worker.readiness.accepting:
             self.turn_down(not_ready(worker.readiness))
             return
         worker.passages[exchange.request_id] = self
-        session = self.ticket.session
-        if session is not None and session not in worker.sessions:
+        if ticket.session is not None and ticket.session not in worker.sessions:
             self.turn_down(Gone("invalid session"))  # closed between the check and here
             return
         try:
@@ -71,7 +73,7 @@ class Passage(msgspec.Struct, eq=False):
             self.turn_down(exc)
             return
         if goes_on:
-            self.ticket.started_at = self.ticket.entered_at
+            ticket.started_at = ticket.entered_at
             exchange.relay(self.plan, self.body, self)
         else:
             self._wait()
@@ -113,14 +115,24 @@ class Passage(msgspec.Struct, eq=False):
         self._exchange.call_soon(self.cancel)
 
     def on_head(self, status: int) -> None:
+        """The answer comes in pieces and may take long: let go of what is not needed for it."""
         self.ticket.first_byte()
+        self.body = b""
+        if not self.plan.keep_tail:
+            self.payload = _NOTHING
 
     def on_progress(self) -> None:
         self.ticket.touch()
 
     def on_end(self, end: RelayEnd) -> None:
         outcome, status = end.outcome, end.status
-        if outcome is not FINISHED:
+        if outcome is FINISHED and status is not None and status < 400 and status != 101:
+            # The model has answered: what that took, and what it was worth.
+            now = self._worker.accounting.now()
+            self.gate.leave(now - self.ticket.started_at)
+            work = self.work.after(self.payload, end.tail) if end.tail else None
+            self._end(outcome, work, "", now)
+        elif outcome is not FINISHED:
             self.gate.leave(None)
             self._end(outcome)
             if outcome is Outcome.CANCELLED:
@@ -128,16 +140,9 @@ class Passage(msgspec.Struct, eq=False):
         elif status is None or status >= 400:
             self.gate.leave(None)
             self._end(outcome, None, CLIENT_ERROR)
-        elif status == 101:
+        else:
             self.gate.leave(None)  # how long a WebSocket was open tells nothing about a request
             self._end(outcome)
-        else:
-            ticket, now = self.ticket, self._worker.accounting.now()
-            if not ticket.first_byte_at:
-                ticket.first_byte_at = now  # the answer came whole
-            self.gate.leave(now - ticket.started_at)
-            work = self.work.after(self.payload, end.tail) if end.tail else None
-            self._end(outcome, work, "", now)
 
     def _end(
         self,
@@ -147,8 +152,9 @@ class Passage(msgspec.Struct, eq=False):
         at: float | None = None,
     ) -> None:
         worker, request_id = self._worker, self._exchange.request_id
-        if worker.passages.get(request_id) is self:
-            del worker.passages[request_id]
+        passages = worker.passages
+        if passages.get(request_id) is self:
+            del passages[request_id]
         worker.accounting.end(self.ticket, outcome, work, reason, at)
 
     def _tell_cancelled(self) -> None:

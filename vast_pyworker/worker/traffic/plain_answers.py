@@ -69,7 +69,7 @@ class _Pieces:
         except StopIteration:
             self.was_cut = False
             raise
-        except BaseException:
+        except BaseException:  # a fork's generator: whatever it raised, its request has ended
             self._ticket.end(Outcome.FAILED, reason=WORKER_ERROR)
             raise
         self._ticket.first_byte()

@@ -95,9 +95,10 @@ class Relay(Response):
         try:
             passage = self._passage_for(worker, environ, ticket)
         except Refused:
+            worker.accounting.reprice(ticket, 0.0)  # as on a declared route
             ticket.end(Outcome.REJECTED)
             raise
-        except BaseException:
+        except BaseException:  # a fork's calculator or a body cut short: the books are kept
             ticket.end(Outcome.FAILED, reason=WORKER_ERROR)
             raise
         environ.pop(TICKET, None)

@@ -42,6 +42,11 @@ class Work:
         self._backend_settles = settles if callable(settles) and has_payload else None
         self.measures = self._backend_settles is not None or isinstance(self._calculate, Tokens)
 
+    @property
+    def reads_payload(self) -> bool:
+        """Whether ``before`` looks at the payload at all."""
+        return self._calculate is not None
+
     def before(self, payload: Payload) -> float:
         if self._calculate is None:
             return self._default

@@ -34,7 +34,13 @@ def test_members_tell_where_they_are_and_what_they_cost(client):
     assert [each["stage"] for each in rows] == ["ready", "ready"]
     assert all(each["gpu"] and each["place"] and each["usd_per_hour"] > 0 for each in rows)
     assert all(each["usd_spent"] > 0 and each["reported_s"] == 0 for each in rows)
-    assert client.json("GET", "/members?group=none")["members"] == []
+    assert len(client.json("GET", "/members?group=llm")["members"]) == 2
+
+
+@pytest.mark.parametrize("path", ["members?group=none", "decisions?group=none", "groups/none"])
+def test_an_unknown_group_is_not_an_empty_one(client, path):
+    assert client.refused(404, "GET", f"/{path}") == "There is no group none; there are: llm."
+    client.refused(404, "GET", "/queues/none")
 
 
 def test_decisions_come_newest_first_and_are_bounded(client):

@@ -7,6 +7,8 @@ import ssl
 import pytest
 
 from vast_pyworker.controller.access import Right
+from vast_pyworker.controller.fake_controller import fake_group, fake_wishes
+from vast_pyworker.model import Pace
 
 ENDPOINTS = "/api/v0/endptjobs/"
 GROUP = {"endpoint_name": "demo", "template_hash": "abc", "search_params": "gpu_ram>=24 num_gpus=1"}
@@ -167,3 +169,31 @@ def test_what_was_made_is_there_after_a_restart(client, start):
     again.controller.ledger.notes.put("overlay", overlay.to_json())
     kept = type(overlay).from_json(again.controller.ledger.notes.get("overlay"))
     assert kept == overlay
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", f"{ENDPOINTS}99/", None),
+        ("POST", "/get_endpoint_logs/", {"id": 99}),
+        ("POST", "/update_workers/", {"workergroup_id": 99}),
+    ],
+)
+def test_a_refusal_stands_where_their_command_line_looks_for_it(client, method, path, body):
+    sentence = client.refused(404, method, path, body)
+    told = client.call(method, path, body).json()
+    assert told == {"error": sentence, "success": False, "msg": sentence}
+
+
+def test_a_group_that_is_deleted_does_not_wait_for_its_pace(start):
+    client = start(fake_wishes(fake_group(min_instances=4, pace=Pace(0.0, 3600.0, 1))))
+    client.controller.tick(10, times=30)
+    assert client.json("GET", "/groups/llm")["ready"] == 4
+    number = client.json("GET", ENDPOINTS)["results"][0]["id"]
+    told = client.json("DELETE", f"{ENDPOINTS}{number}/", {"client_id": "me"})
+    assert told["deleted_workers"] == 4
+    client.controller.tick(1, times=2)
+    stages = {each["stage"] for each in client.json("GET", "/members")["members"]}
+    assert not stages & {"ready", "suspect"}
+    client.controller.tick(60, times=5)
+    assert client.json("GET", "/members")["members"] == []

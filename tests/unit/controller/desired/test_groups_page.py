@@ -14,7 +14,7 @@ from vast_pyworker.controller.desired.environ import WHICH
 from vast_pyworker.controller.desired.keys import TABLES, Key
 from vast_pyworker.controller.desired.magister_settings import HIEROPHANT, SETTINGS
 from vast_pyworker.controller.desired.reading import parse_wishes
-from vast_pyworker.controller.policy import POLICIES
+from vast_pyworker.controller.policy import POLICIES, hold, target, vast
 from vast_pyworker.model import Deadlines, Group, Launch, Limits, Pace, Preferences, Window
 
 PAGE = (Path(__file__).resolve().parents[4] / "docs/groups.md").read_text()
@@ -27,6 +27,7 @@ MODELS: dict[str, Any] = {
     "[group.NAME.pace]": Pace,
     "[[group.NAME.window]]": Window,
 }
+OPTIONS = {"hold": hold.OPTIONS, "target": target.OPTIONS, "vast": vast.OPTIONS}
 # Keys that are not a field by their own name, and the fields that they make.
 SPELT = {
     "window": "windows",
@@ -66,12 +67,20 @@ def test_every_variable_is_there() -> None:
     assert [name for name in names if f"`{name}`" not in PAGE] == []
 
 
+@pytest.mark.parametrize("name", POLICIES)
+def test_every_option_of_a_policy_has_its_row(name: str) -> None:
+    for option in OPTIONS[name]:
+        default = option.unset if option.default is None else f"{option.default:g}"
+        row = f"| `{name}` | `{option.name}` | {option.allowed} | {default} | {option.meaning} |"
+        assert row in PAGE
+
+
 def test_every_policy_and_each_of_its_options_is_there() -> None:
     for name, policy in POLICIES.items():
         with pytest.raises(ValueError, match="It has ") as caught:
             policy.check({"?": 1})
         options = str(caught.value).partition("It has ")[2].rstrip(".").split(", ")
-        (line,) = re.findall(rf"^\| `{name}` \| .*$", PAGE, re.MULTILINE)
+        line = re.findall(rf"^\| `{name}` \| .*$", PAGE, re.MULTILINE)[0]
         assert [option for option in options if f"`{option}`" not in line] == []
 
 

@@ -196,3 +196,11 @@ def test_texts_with_anything_in_them_come_through() -> None:
     assert group.launch.env["MOONGATE_ENDPOINT"] == nasty
     text = import_magister(FULL + '"odd\\u007f\\nkey" = 1\n', {})
     assert parse_wishes(text, {}).groups
+
+
+@pytest.mark.parametrize("key", ["disk_space = 100", "number_instances = 4", "http_port = 9011"])
+def test_a_list_where_there_is_one_value_is_named(key: str) -> None:
+    name, _, value = key.partition(" = ")
+    text = FULL.replace(key, f"{name} = [{value}]")
+    with pytest.raises(WishError, match=rf"{name}: \[{value}\] is a list; write one value\."):
+        import_magister(text, {})

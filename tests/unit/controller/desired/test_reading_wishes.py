@@ -324,6 +324,7 @@ def test_a_fault_is_one_line_whatever_the_value_holds() -> None:
     [
         ("a = 1\nb = = 2\n", "groups.toml:2: this is no TOML: Invalid value at column 5."),
         ("a = 1\na = 2\n", "groups.toml:2: this is no TOML: Cannot overwrite a value"),
+        ("[a.b]\n[a.b]\n", "groups.toml:2: this is no TOML: Cannot declare 'a.b' twice at column"),
         ('a = "', "groups.toml:1: this is no TOML:"),
         ("a = " + "[" * 5000, "groups.toml"),
         ("a = " + "9" * 5000, "groups.toml"),
@@ -400,3 +401,49 @@ def test_whatever_the_file_holds_it_is_read_or_refused_in_lines(lines: list[str]
     for fault in faults("\n".join(lines)):
         assert fault.startswith("groups.toml:")
         assert fault.endswith((".", "?")), fault
+
+
+def windows(*texts: str) -> str:
+    return GOOD + "".join(f"\n[[group.llm.window]]\nmax_instances = 2\n{each}" for each in texts)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ('hours = "08:00-18:00"', 'hours = "09:00-10:00"\ndays = "mon"'),
+        ('hours = "22:00-06:00"\ndays = "fri"', 'hours = "01:00-02:00"\ndays = "sat"'),
+        ('hours = "08:00-12:00"', 'hours = "12:00-18:00"', 'hours = "11:00-13:00"'),
+    ],
+)
+def test_a_window_that_never_holds_is_a_fault(texts: tuple[str, ...]) -> None:
+    fault = only_fault(windows(*texts))
+    assert f"window[{len(texts) - 1}]: windows before this one have all of its hours" in fault
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ('hours = "08:00-18:00"', 'hours = "09:00-19:00"'),
+        ('hours = "08:00-18:00"', 'hours = "09:00-10:00"\nzone = "Europe/Berlin"'),
+        ('hours = "22:00-06:00"\ndays = "fri"', 'hours = "01:00-02:00"\ndays = "fri"'),
+    ],
+)
+def test_windows_that_lie_over_each_other_in_part_are_right(texts: tuple[str, ...]) -> None:
+    assert faults(windows(*texts)) == []
+
+
+def test_a_window_with_wrong_days_hides_no_other() -> None:
+    fault = only_fault(windows('hours = "08:00-18:00"\ndays = "foo"', 'hours = "09:00-10:00"'))
+    assert "is no list of days" in fault
+
+
+def test_a_query_may_name_a_region() -> None:
+    text = GOOD.replace("num_gpus=1", "num_gpus=1 geolocation=EU georegion=true")
+    assert faults(text) == []
+    changed = parse_wishes(text, {"VAST_QUERY_RELIABILITY": "0.9"}).groups["llm"].query
+    assert "georegion" not in changed and "DE" in changed and "reliability>=0.9" in changed
+
+
+def test_what_can_be_instead_of_a_stranger_is_a_sentence_of_its_own() -> None:
+    fault = only_fault(GOOD.replace("min_instances = 1", "min_instances = 1\nxyz = 1"))
+    assert "xyz: there is no such key. There can be endpoint, query" in fault

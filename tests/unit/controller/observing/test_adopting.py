@@ -49,6 +49,18 @@ def test_a_changed_price_is_noted() -> None:
     assert again.intent.usd_per_hour == 0.7
 
 
+def test_only_what_the_list_tells_of_an_intent_that_is_known_is_changed() -> None:
+    (one,) = found([LISTED], [INTENT])
+    assert one.changes == {
+        "instance_id": 7, "confirmed": True, "machine_id": 3, "host_id": 2, "usd_per_hour": 0.4,
+    }  # fmt: skip
+    (again,) = found([replace(LISTED, usd_per_hour=0.3)], [one.intent])
+    assert again.changes == {"usd_per_hour": 0.3}
+    assert again.is_cheaper(one.intent) and not one.is_cheaper(again.intent)
+    (new,) = found([LISTED], [])
+    assert new.changes is None and not new.is_cheaper(None)
+
+
 def test_a_second_instance_of_one_intent_is_to_be_destroyed_and_the_first_stays() -> None:
     twin = replace(LISTED, id=9)
     first, second = found([twin, LISTED], [INTENT])

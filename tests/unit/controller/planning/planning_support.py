@@ -83,7 +83,7 @@ def an_instance(number: int, stage: Stage) -> Instance:
 
 def _taken(fields: dict[str, Any], kind: type) -> dict[str, Any]:
     """The fields that belong to ``kind`` and not to a member, out of ``fields``."""
-    names = set(kind.__dataclass_fields__) - set(Member.__dataclass_fields__)
+    names = set(kind.__dataclass_fields__) - set(Member.__struct_fields__)
     return {name: fields.pop(name) for name in list(fields) if name in names}
 
 

@@ -4,9 +4,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 from planning_support import GROUP, NOW, a_member
 
-from vast_pyworker.controller.planning.deadlines import due, due_cold, is_strike
+from vast_pyworker.controller.planning.deadlines import (
+    due,
+    due_cold,
+    is_strike,
+    never_ready,
+    remembered_s,
+)
 from vast_pyworker.model import ActionKind, Desired, Phase, Stage, Trouble
 
 
@@ -40,6 +47,29 @@ def test_the_rest_are_never_late(stage: Stage) -> None:
     told(None, stage, **since(1e7))
 
 
+@pytest.mark.parametrize("trouble", [Trouble.EXITED, Trouble.FAILED, Trouble.EXPIRED])
+def test_what_the_provider_says_has_ended_and_speaks_on_is_not_believed(trouble: Trouble) -> None:
+    then = ActionKind.REBOOT if trouble is Trouble.EXITED else ActionKind.DESTROY
+    told(None, Stage.SUSPECT, trouble=trouble, silent_s=8.0, **since(2))  # its next word is awaited
+    told(then, Stage.SUSPECT, trouble=trouble, silent_s=28.0, **since(20))
+    told(None, Stage.SUSPECT, trouble=trouble, silent_s=8.0, **since(899))
+    told(then, Stage.SUSPECT, trouble=trouble, silent_s=8.0, **since(900))
+
+
+def test_a_launch_is_at_fault_only_for_what_never_served() -> None:
+    new = a_member(1, Stage.JOINING, **since(400), created_at=NOW - 2000)
+    assert never_ready(new, GROUP.deadlines)
+    served = a_member(1, Stage.JOINING, **since(400), created_at=NOW - 1e5)
+    assert not never_ready(served, GROUP.deadlines)
+    assert not never_ready(structs.replace(new, perf=50.0), GROUP.deadlines)
+    assert not never_ready(structs.replace(new, stage=Stage.READY), GROUP.deadlines)
+
+
+def test_failures_count_together_for_as_long_as_three_starts_may_take() -> None:
+    slow = replace(GROUP.deadlines, loading_s=7200.0, ready_s=7200.0)
+    assert remembered_s(slow) >= 3 * (7200 + 300 + 7200)
+
+
 @pytest.mark.parametrize(
     ("trouble", "fields", "wait_s", "then"),
     [
@@ -50,6 +80,7 @@ def test_the_rest_are_never_late(stage: Stage) -> None:
         (Trouble.EXITED, {}, 0.0, ActionKind.REBOOT),
         (Trouble.OFFLINE, {}, 90.0, ActionKind.DESTROY),
         (Trouble.OFFLINE, {"silent_s": 3.0}, 900.0, ActionKind.DESTROY),
+        (Trouble.OFFLINE, {"probe_ok": True}, 900.0, ActionKind.DESTROY),
         (Trouble.UNKNOWN, {}, 900.0, ActionKind.DESTROY),
         (Trouble.OUTBID, {}, 180.0, ActionKind.DESTROY),
         (Trouble.FAILED, {}, 0.0, ActionKind.DESTROY),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hypothesis import given, note, settings
+from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from planning_support import GROUP, NOW, a_member, planned
 
 from vast_pyworker.controller.planning.brake import braked
@@ -60,7 +61,7 @@ def _member(draw: st.DrawFn, number: int) -> Member:
     if member.instance is None:
         return member
     usd = draw(st.sampled_from([None, 0.2, 0.5, 0.6]))
-    return replace(member, instance=replace(member.instance, usd_per_hour=usd))
+    return structs.replace(member, instance=replace(member.instance, usd_per_hour=usd))
 
 
 def applied(members: Sequence[Member], made: Plan) -> list[Member]:
@@ -85,7 +86,7 @@ def _told(member: Member, action: Action) -> Member:
         ActionKind.REBOOT: (Desired.RUN, Stage.STARTING),
     }[action.kind]
     intent = replace(member.intent, desired=desired, reason=action.reason, desired_at=NOW)
-    return replace(member, intent=intent, stage=stage, since=NOW, trouble=None)
+    return structs.replace(member, intent=intent, stage=stage, since=NOW, trouble=None)
 
 
 def settled(members: Sequence[Member]) -> list[Member]:
@@ -108,7 +109,7 @@ def _at(member: Member, stage: Stage) -> Member:
     fresh = a_member(1, stage)
     assert member.instance is not None and fresh.instance is not None
     instance = replace(member.instance, phase=fresh.instance.phase)
-    return replace(
+    return structs.replace(
         member, stage=stage, instance=instance, since=NOW, silent_s=5.0, report=None, trouble=None
     )
 
@@ -193,8 +194,10 @@ def test_once_it_is_done_the_next_plan_is_empty(
     group = replace(group, pace=Pace(0.0, 0.0, 99))
     hot = wanting(group, data)
     made = noted(members, planned(members, hot, group.cold_instances, group=group))
+    assume(not any("wait" in each for each in made.held_back))  # who ends leaves the turn to others
+    mended = dict.fromkeys(made.mended, NOW)
     after = applied(members, made)
-    again = noted(after, planned(after, hot, group.cold_instances, group=group))
+    again = noted(after, planned(after, hot, group.cold_instances, group=group, mended=mended))
     assert [each for each in again.actions if each.kind is not ActionKind.ALERT] == []
 
 
@@ -218,4 +221,6 @@ def test_it_converges_to_what_is_wanted(
 
 
 def _renumbered(member: Member, number: int) -> Member:
-    return replace(member, intent=replace(member.intent, id=f"i{number:04}", instance_id=number))
+    return structs.replace(
+        member, intent=replace(member.intent, id=f"i{number:04}", instance_id=number)
+    )

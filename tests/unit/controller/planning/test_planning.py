@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import time
 
 import pytest
+from msgspec import structs
 from planning_support import GROUP, NOW, a_member, done, planned
 
 from vast_pyworker.controller.planning.context import Verdict
@@ -62,7 +63,7 @@ def test_only_what_is_well_and_drained_by_a_plan_is_taken_back(
     own = {"usd_per_hour"} & set(fields)
     member = a_member(2, stage, **{k: v for k, v in fields.items() if k not in own})
     if own and member.instance is not None:
-        member = replace(member, instance=replace(member.instance, usd_per_hour=0.51))
+        member = structs.replace(member, instance=replace(member.instance, usd_per_hour=0.51))
     assert done(planned([a_member(1), member], hot=2))[0] == first
 
 
@@ -74,7 +75,7 @@ def test_a_stopped_one_that_cannot_start_is_not_told_to(phase: Phase) -> None:
 def test_a_stopped_one_above_the_cap_of_the_hour_waits_for_a_dearer_hour() -> None:
     dear = a_member(1, Stage.COLD)
     assert dear.instance is not None
-    dear = replace(dear, instance=replace(dear.instance, usd_per_hour=0.6))
+    dear = structs.replace(dear, instance=replace(dear.instance, usd_per_hour=0.6))
     day = Bounds(0, 10, 0.5)
     assert done(planned([dear], hot=0, cold=1, bounds=day)) == ["destroy 1", "rent"]
     night = Window(frozenset(range(7)), time(22), time(6), "UTC", max_usd_per_hour=0.7)
@@ -90,7 +91,7 @@ def test_the_cheapest_of_the_stopped_is_started() -> None:
     members = [a_member(i, Stage.COLD) for i in (1, 2, 3)]
     prices = (0.4, 0.2, 0.3)
     members = [
-        replace(each, instance=replace(each.instance, usd_per_hour=usd))
+        structs.replace(each, instance=replace(each.instance, usd_per_hour=usd))
         for each, usd in zip(members, prices, strict=True)
         if each.instance is not None
     ]
@@ -104,8 +105,8 @@ def test_a_started_one_of_the_pool_is_replaced_in_it() -> None:
 def test_a_price_above_the_cap_ends_a_member_and_an_unknown_price_does_not() -> None:
     dear, unknown = a_member(1), a_member(2)
     assert dear.instance is not None and unknown.instance is not None
-    dear = replace(dear, instance=replace(dear.instance, usd_per_hour=0.51))
-    unknown = replace(unknown, instance=replace(unknown.instance, usd_per_hour=None))
+    dear = structs.replace(dear, instance=replace(dear.instance, usd_per_hour=0.51))
+    unknown = structs.replace(unknown, instance=replace(unknown.instance, usd_per_hour=None))
     assert done(planned([dear, unknown], hot=2)) == ["drain 1", "rent"]
 
 
@@ -193,7 +194,35 @@ def test_an_old_one_that_serves_nobody_goes_at_once() -> None:
     old = a_member(1, Stage.SUSPECT, trouble=Trouble.UNKNOWN, created_at=NOW - 1e5)
     assert done(planned([old, a_member(2)], hot=1, group=group)) == ["drain 1"]
     assert done(planned([old], hot=0, group=group)) == ["drain 1"]
-    assert done(planned([old], hot=1, group=group)) == ["drain 1", "rent"]
+    assert done(planned([old], hot=1, group=group)) == []  # it may come back, or will be ended
+    loading = a_member(1, Stage.LOADING, since=NOW - 10, created_at=NOW - 1e5)
+    assert done(planned([loading], hot=1, group=group)) == ["destroy 1", "rent"]
+
+
+def test_old_ones_that_nobody_has_heard_yet_are_not_ended_together() -> None:
+    """As a controller finds its fleet when it starts anew."""
+    group = replace(GROUP, max_lifetime_s=86400.0)
+    fleet = [a_member(each, Stage.JOINING, since=NOW, created_at=NOW - 1e5) for each in range(1, 6)]
+    assert done(planned(fleet, hot=5, group=group)) == []
+
+
+def test_one_that_may_have_requests_is_drained_also_before_it_was_heard() -> None:
+    joining = [a_member(each, Stage.JOINING, since=NOW) for each in (1, 2)]
+    assert done(planned(joining, hot=1)) == ["drain 1"]
+    loading = [a_member(each, Stage.LOADING, since=NOW) for each in (1, 2)]
+    assert done(planned(loading, hot=1)) == ["destroy 1"]
+
+
+def test_spent_money_is_not_spared_by_the_brake_but_by_a_person() -> None:
+    fleet = [
+        *(a_member(each, Stage.SUSPECT, trouble=Trouble.SILENT, since=NOW - 9) for each in (1, 2)),
+        a_member(3, Stage.SUSPECT, trouble=Trouble.SILENT, since=NOW - 9, held=True),
+        a_member(4),
+    ]
+    assert done(planned(fleet, hot=0)) == ["alert"]
+    made = planned(fleet, hot=0, spent="the day is over its limit")
+    assert done(made) == ["drain 1", "drain 2", "drain 4"]
+    assert "1 held by a person, and billed on." in made.held_back
 
 
 def test_an_old_stopped_one_is_destroyed() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from msgspec import structs
 from planning_support import NOW, a_member
 
 from vast_pyworker.controller.planning.victims import surplus_cold, victims
@@ -11,7 +12,7 @@ from vast_pyworker.model import Member, Stage
 def priced(member: Member, usd: float, stopped: float | None = None) -> Member:
     assert member.instance is not None
     instance = replace(member.instance, usd_per_hour=usd, usd_per_hour_stopped=stopped)
-    return replace(member, instance=instance)
+    return structs.replace(member, instance=instance)
 
 
 def ids(members: list[Member]) -> list[int | None]:

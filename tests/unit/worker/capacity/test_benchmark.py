@@ -288,7 +288,7 @@ def test_a_quarter_of_failures_is_tolerated_but_counts_for_nothing(model: Models
 
 def test_more_failures_end_the_benchmark_with_the_first_cause(model: Models) -> None:
     server = model(failing(1, 2, 3, 4))
-    with pytest.raises(BenchmarkFailed, match=r"2 of 2 .*answered 500: no more memory"):
+    with pytest.raises(BenchmarkFailed, match=r"2 of 2 .*answered 500, saying no more memory"):
         Benchmark().measure(spec_for(server.url, runs=4), NOW)
     assert len(server.payloads) == 3  # and does not go on for the sake of it
 

@@ -175,6 +175,26 @@ def test_a_unix_socket_is_probed_and_absent_it_refuses(tmp_path):
         thread.join(TIMEOUT_S)
 
 
+def test_a_server_that_answers_and_closes_at_once_is_well(tmp_path):
+    path, rounds = tmp_path / "model.sock", 500
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def serve():
+            for _ in range(rounds):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        probe = health_probe(f"unix:{path}:/health", TIMEOUT_S)
+        assert [result.detail for result in (probe() for _ in range(rounds)) if not result.ok] == []
+        thread.join(TIMEOUT_S)
+
+
 def test_proxies_of_the_environment_are_not_asked(server, monkeypatch, closed_port):
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port}")
     assert health_probe(url_of(server, "/200"), TIMEOUT_S)().ok

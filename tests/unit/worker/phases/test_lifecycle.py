@@ -26,7 +26,7 @@ from vast_pyworker.worker.fakes import (
     ScriptedLog,
     ScriptedProbe,
 )
-from vast_pyworker.worker.modellog.patterns import Pattern
+from vast_pyworker.worker.modellog.patterns import LOG_ERROR, Pattern
 from vast_pyworker.worker.modelserver.probe import ProbeResult
 from vast_pyworker.worker.modelserver.progress import DownloadMeter
 from vast_pyworker.worker.modelserver.senses import Senses, senses_of
@@ -196,7 +196,10 @@ def test_an_error_line_while_loading_clears_when_the_model_loads_after_all():
     life = Life("log")
     life.log.write("Traceback (most recent call last):")
     life.run(2)
-    assert (life.state, life.readiness.error_msg) == ("error", "Traceback (most recent call last):")
+    assert (life.state, life.readiness.error_msg) == (
+        "error",
+        LOG_ERROR + "Traceback (most recent call last):",
+    )
     life.log.write("Loading weights")
     life.run(2)
     assert life.state == "loading"
@@ -381,6 +384,24 @@ def test_a_counter_of_the_model_that_moves_is_progress():
     assert len(life.supervisor.asked) == 1
 
 
+def test_the_models_own_count_of_requests_is_compared_with_ours(caplog):
+    life = Life("probe", running_gauge="running", waiting_gauge="waiting")
+    life.probe.answer = OK
+    life.run(5)
+    life.gauges |= {"running": 2.0, "waiting": 1.0}
+    life.traffic.in_flight = life.traffic.at_model = 3
+    life.run(100)
+    assert life.lifecycle.model_requests == {"running": 2.0, "waiting": 1.0, "surplus": 0.0}
+    assert "did not come through" not in caplog.text
+    life.traffic.in_flight = life.traffic.at_model = 0
+    life.run(100)
+    assert life.lifecycle.model_requests["surplus"] == 3.0
+    assert caplog.text.count("has had 3 requests") == 1
+    life.gauges.clear()
+    life.run(20)
+    assert life.lifecycle.model_requests == {}, "what is not on the page is not known"
+
+
 def test_progress_lines_in_the_log_are_progress():
     life = Life("log", supervised=True).up()
     life.traffic.in_flight = 1
@@ -419,7 +440,7 @@ def test_a_fatal_line_of_a_model_that_stays_ill_restarts_it():
     life.probe.answer = UNWELL
     life.log.write("EngineDeadError")
     life.run(70)
-    assert life.supervisor.asked == ["EngineDeadError"]
+    assert life.supervisor.asked == [LOG_ERROR + "EngineDeadError"]
     assert life.lifecycle.restarts == {"fatal": 1}
 
 
@@ -507,8 +528,28 @@ def test_the_last_line_of_a_model_that_died_stays_the_reason_until_it_is_started
     life.log.write("torch: EngineDeadError: out of memory")
     life.supervisor.die()
     life.tick(0.1)
-    assert life.readiness.error_msg == "torch: EngineDeadError: out of memory"
+    assert life.readiness.error_msg == LOG_ERROR + "torch: EngineDeadError: out of memory"
     assert life.run(3)[-1] == "loading"
+
+
+@pytest.mark.parametrize("how", ["loading", "serving", "posted"])
+def test_a_fatal_line_is_told_to_the_operator_and_not_to_callers_or_our_log(how, caplog):
+    caplog.set_level("INFO")
+    life = Life("log")
+    line = "EngineDeadError while generating for: my secret diary"
+    if how == "serving":
+        life.log.write("startup complete")
+        life.run(2)
+    if how == "posted":
+        life.lifecycle.report("error", {"error_msg": line})
+    else:
+        life.log.write(line)
+    life.run(2)
+    assert "secret" in life.readiness.error_msg
+    assert "secret" in life.readiness.document()["reason"]
+    assert life.readiness.public_reason == "the model's log tells of an error"
+    assert life.lifecycle.sentence
+    assert "secret" not in caplog.text
 
 
 def test_a_command_that_cannot_be_started_is_an_error_with_the_sentence():
@@ -578,7 +619,7 @@ def test_an_error_that_was_posted_is_ended_by_a_loaded_that_is_posted():
     life = Life()
     life.lifecycle.report("error", {"error_msg": "performance metrics out of bounds"})
     life.tick()
-    assert life.readiness.error_msg == "performance metrics out of bounds"
+    assert life.readiness.error_msg == LOG_ERROR + "performance metrics out of bounds"
     life.lifecycle.report("loaded", {"max_perf": 5.0})
     life.tick()
     assert (life.state, life.readiness.max_perf) == ("ready", 5.0)

@@ -165,6 +165,17 @@ def test_requests_received_is_cumulative(books: Accounting) -> None:
     assert books.take().requests_received == 3
 
 
+def test_what_waits_or_is_a_session_is_not_at_the_model() -> None:
+    books = Accounting()
+    books.begin_session(5.0)
+    waiting, running = books.begin("/v1", 1.0), books.begin("/v1", 1.0)
+    running.start()
+    assert (books.in_flight, books.at_model) == (2, 1)
+    waiting.start()
+    running.end(Outcome.FINISHED)
+    assert (books.in_flight, books.at_model) == (1, 1)
+
+
 def test_a_session_is_held_and_told_when_it_closes_but_is_not_in_flight(
     books: Accounting, clock: Clock
 ) -> None:
@@ -253,6 +264,46 @@ def test_progress_grows_with_the_answer_and_not_with_arrivals(books: Accounting)
     ticket.first_byte()
     ticket.touch()
     assert books.progress == 2
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(Outcome),
+            st.sampled_from(["", CLIENT_ERROR, WORKER_ERROR]),
+            st.sampled_from([None, 4.0]),
+            st.booleans(),
+            st.booleans(),
+            st.sampled_from([None, "s"]),
+            st.sampled_from([0, 7]),
+        ),
+        max_size=6,
+    )
+)
+def test_requests_posted_together_count_as_each_by_itself(
+    ways: list[tuple[Outcome, str, float | None, bool, bool, str | None, int]],
+) -> None:
+    def booked(*, at_once: bool) -> Accounting:
+        clock = Clock()
+        books = Accounting(clock)
+        for outcome, reason, measured, has_started, is_streamed, session, idx in ways:
+            ticket = books.begin(ROUTE, 8.0, request_idx=idx, session=session)
+            clock.at += 0.25 * is_streamed  # as long as it waited, else it was let in at once
+            if has_started:
+                ticket.start()
+            clock.at += 0.5
+            if is_streamed:
+                ticket.first_byte()
+            clock.at += 1.0
+            ticket.end(outcome, work=measured, reason=reason)
+            if not at_once:
+                books.totals()
+        return books
+
+    together, apart = booked(at_once=True), booked(at_once=False)
+    assert together.totals() == apart.totals()
+    assert together.take() == apart.take()
+    assert together.ends() == apart.ends()
 
 
 def test_totals_hold_three_durations_per_route(books: Accounting, clock: Clock) -> None:

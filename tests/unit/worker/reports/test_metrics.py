@@ -71,6 +71,7 @@ def _full(books: Accounting) -> Sources:
         restarts=lambda: {"hung": 2},
         log_matches=lambda: {"loaded": 1},
         probe_failures=lambda: 3,
+        model_requests=lambda: {"running": 2.0, "waiting": 1.0, "surplus": -1.0},
     )
 
 
@@ -84,6 +85,7 @@ def test_every_promised_name_is_there(books: Accounting) -> None:
         time_to_first_byte_seconds_bucket requests_in_progress queue_depth queue_limit
         workload_total workload_in_progress workload_capacity_per_second model_state
         model_load_seconds model_restarts_total upstream_probe_failures_total reports_total
+        model_requests_running model_requests_waiting model_requests_surplus
         report_age_seconds log_matches_total gpu_utilization_ratio gpu_memory_used_bytes
         gpu_memory_total_bytes gpu_temperature_celsius disk_used_bytes build_info"""
     assert {f"pyworker_{name}" for name in promised.split()} <= names

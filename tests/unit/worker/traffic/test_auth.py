@@ -68,13 +68,22 @@ def test_a_grant_of_today_is_good_again_and_again(
     assert _status(gatekeeper, {**grant, "cost": 1, "reqnum": 99, "__request_id": "r"}) == 200
 
 
+def test_a_remembered_signature_is_good_for_its_own_url_only(
+    gatekeeper: Gatekeeper, private: RSAPrivateKey
+) -> None:
+    grant = _grant(private)
+    assert _status(gatekeeper, grant) == 200
+    assert _status(gatekeeper, {**grant, "url": "https://worker.example"}) == 401
+    assert _status(gatekeeper, grant) == 200
+
+
 def test_a_remembered_grant_is_not_verified_again(
     gatekeeper: Gatekeeper, keys: Keys, private: RSAPrivateKey
 ) -> None:
     grant = _grant(private)
-    gatekeeper.check_grant(grant)
+    assert _status(gatekeeper, grant) == 200
     keys.key = None  # the revision is the same: nothing is looked up for what is remembered
-    gatekeeper.check_grant(grant)
+    assert _status(gatekeeper, grant) == 200
 
 
 def test_a_remembered_signature_does_not_excuse_a_missing_field(
@@ -117,7 +126,7 @@ def test_a_grant_for_another_worker_is_refused(
 
 def test_a_worker_may_go_by_several_urls(keys: Keys, private: RSAPrivateKey) -> None:
     gatekeeper = Gatekeeper(keys, [URL, "https://worker.example"])
-    gatekeeper.check_grant(_grant(private, url="https://worker.example"))
+    assert _status(gatekeeper, _grant(private, url="https://worker.example")) == 200
 
 
 @pytest.mark.parametrize("change", [{"url": "https://1.2.3.4:1"}, {"signature": "AAAA"}])
@@ -220,14 +229,14 @@ def test_the_clients_own_key_beside_a_good_grant_is_no_matter(
 
 @pytest.mark.parametrize("auth", [None, {}, {"request_idx": 1, "url": "http://x"}])
 def test_an_unsecured_worker_takes_anything(keys: Keys, auth: Any) -> None:
-    Gatekeeper(keys, [URL], accepts_unsigned=True).check_grant(auth)
+    assert _status(Gatekeeper(keys, [URL], accepts_unsigned=True), auth) == 200
 
 
 @pytest.mark.parametrize("sent", ["Bearer master", "master", "Bearer key-one"])
 def test_built_in_routes_open_to_the_master_token_and_to_api_keys(
     gatekeeper: Gatekeeper, sent: str
 ) -> None:
-    gatekeeper.check_token(sent)
+    assert gatekeeper.check_token(sent) is None  # type: ignore[func-returns-value]
 
 
 @pytest.mark.parametrize("sent", [None, "", "Bearer ", "Bearer wrong", "Bearer master2"])
