@@ -218,7 +218,7 @@ class Loop:
             history,
             memory=decision.memory,
             last_up_at=now if kinds & _UP else history.last_up_at,
-            last_down_at=now if kinds & _DOWN else history.last_down_at,
+            last_down_at=now if decision.made.shrinks else history.last_down_at,
             mended=history.mending(decision.made, now),
         )
         return decision
@@ -296,4 +296,3 @@ class Loop:
 
 
 _UP = {ActionKind.RENT, ActionKind.START}
-_DOWN = {ActionKind.DRAIN, ActionKind.STOP, ActionKind.DESTROY}

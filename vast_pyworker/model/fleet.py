@@ -242,7 +242,8 @@ class Plan:
     """What to do about a group now, and the sentence that says why.
 
     ``held_back`` are sentences on what was wanted and not planned (budget, brake, pace, limits);
-    ``mended`` the intents of those rebooted or ended for a fault.
+    ``mended`` the intents of those rebooted or ended for a fault; ``shrinks`` whether some go
+    because fewer are wanted.
     """
 
     group: str
@@ -251,3 +252,4 @@ class Plan:
     sentence: str
     held_back: tuple[str, ...] = ()
     mended: tuple[str, ...] = ()
+    shrinks: bool = False

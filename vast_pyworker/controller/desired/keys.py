@@ -138,7 +138,12 @@ PACE = _keys(
         "Between two steps up; what is below `min_instances` does not wait.",
         "0",
     ),
-    Key("cooldown_down_s", kinds.DURATION, "Between two steps down.", "300"),
+    Key(
+        "cooldown_down_s",
+        kinds.DURATION,
+        "Between two steps down; what is above `max_instances` does not wait.",
+        "300",
+    ),
     Key("max_step", kinds.STEP, "Most instances in one step, up or down.", "5"),
 )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vast_pyworker.model import Action, ActionKind, Group, Stage
+from vast_pyworker.model import Action, ActionKind, Bounds, Group, Stage
 
 from .aims import Aim
 from .context import Context
@@ -23,11 +23,17 @@ _ADD = (ActionKind.KEEP, ActionKind.START, ActionKind.RENT)
 
 
 def fall(
-    group: Group, aim: Aim, roster: Roster, context: Context, added: Sequence[Action]
+    group: Group,
+    bounds: Bounds,
+    aim: Aim,
+    roster: Roster,
+    context: Context,
+    added: Sequence[Action],
 ) -> Steps:
     """What is to be taken away now; ``added`` is what is begun at the same time."""
     wanted = [*_hot(aim, roster), *_cold(aim, roster, context, added)]
-    allowed = down_allowed(group.pace, len(wanted), context.last_down_at, context.now)
+    above_max = len(roster.hot) - bounds.max_instances
+    allowed = down_allowed(group.pace, len(wanted), above_max, context.last_down_at, context.now)
     slow = (waits(group.pace, "down", len(wanted) - allowed),) if allowed < len(wanted) else ()
     return Steps(tuple(wanted[:allowed]), (*_held(context, roster), *slow))
 

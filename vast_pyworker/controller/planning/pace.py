@@ -12,10 +12,10 @@ def up_allowed(pace: Pace, wanted: int, below_min: int, last_up_at: float, now: 
     return max(0, min(wanted, pace.max_step))
 
 
-def down_allowed(pace: Pace, wanted: int, last_down_at: float, now: float) -> int:
-    """How many of ``wanted`` may be taken away now."""
+def down_allowed(pace: Pace, wanted: int, above_max: int, last_down_at: float, now: float) -> int:
+    """How many of ``wanted`` may be taken away now; ``above_max`` of them wait for no cooldown."""
     if cooling(pace.cooldown_down_s, last_down_at, now):
-        return 0
+        wanted = min(wanted, above_max)
     return max(0, min(wanted, pace.max_step))
 
 

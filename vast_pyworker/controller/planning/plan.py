@@ -53,13 +53,13 @@ def plan(
     waiting = any(is_ready(each) and each.intent.id not in ending for each in old)
     aim = aim.with_surge(1 if waiting and aim.hot else 0)
     up = rise(group, bounds, aim, roster, context)
-    down = fall(group, aim, roster, context, up.actions)
+    down = fall(group, bounds, aim, roster, context, up.actions)
     left = {each.intent_id for each in (*spared, *down.actions)}
     mended = [each for each in must if each.intent_id not in left]
     actions = [*mended, *spared, *up.actions, *down.actions]
     held_back = [*notes, *turns.held_back, *up.held_back, *down.held_back]
     made = _plan(group, aim, members, context, actions, held_back)
-    return replace(made, mended=turns.mended)
+    return replace(made, mended=turns.mended, shrinks=bool(down.actions))
 
 
 def _failing(

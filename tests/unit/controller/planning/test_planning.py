@@ -240,3 +240,10 @@ def test_reasons_and_prices_go_with_every_action() -> None:
     assert [each.usd_per_hour for each in made.actions] == [0.3, 0.5]
     assert made.actions[0].reason.startswith("loading for 33 min, 30 min allowed")
     assert made.actions[1].reason == "1 wanted: test"
+
+
+def test_only_fewer_wanted_is_a_step_down_and_the_end_of_a_bad_one_is_not() -> None:
+    late = a_member(2, Stage.JOINING, since=NOW - 400)
+    assert done(replaced := planned([a_member(1), late], hot=2)) == ["destroy 2", "rent"]
+    assert not replaced.shrinks
+    assert planned([a_member(1), a_member(2)], hot=1).shrinks
