@@ -12,8 +12,9 @@ CENT = 0.005
 HAD_ONE_S = 15.0
 """A request that met a ready worker for so long in sum and was not answered is lost."""
 
-READY_SHARE = 0.5
-"""Of the hostile time some worker has to be ready so long, or no request proves anything."""
+READY_SHARE = 0.25
+"""Of the hostile time some worker has to be ready so long, or no request proves anything. A short
+run, whose controller is killed twice in half a minute, has little of it."""
 
 Sighting = tuple[float, int]
 

@@ -87,8 +87,8 @@ class Chaos:
         self.fuse: int | None = None
         self.tight = rng.random() < 0.2
         self.late = rng.random() < 0.3  # lists lag now and then
-        self.times_set = 0
-        self.set_back_s = 0.0
+        self.times_set, self.set_back_s = 0, 0.0
+        self.days: set[float] = set()  # their ends; seen by who checks the limits
         self.wishes = Wishes("fleet", rng.choice(TIGHT) if self.tight else AMPLE, {})
         self.groups = [self._group(f"g{number}") for number in range(rng.choice((1, 1, 2)))]
         self.provider = FakeProvider(

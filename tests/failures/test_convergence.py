@@ -87,8 +87,9 @@ def given_up(ledger: Ledger, there: Iterable[Labelled]) -> set[str | None]:
 
 
 def _check_limits(chaos: Chaos) -> None:
-    """What there is, and what it may still cost today: all that runs was reserved when rented.
-    A clock that was set back has made the day longer; prices of a tight history never change."""
+    """What there is, and what it may still cost today: all that runs was reserved when rented, in
+    the day in which that was. A clock that was set back has made the day longer; prices of a tight
+    history never change."""
     limits, there = chaos.wishes.limits, chaos.provider.truth().values()
     assert len(there) <= limits.instances, "more instances than limits.instances"
     assert limits.usd_per_day is not None
@@ -99,6 +100,9 @@ def _check_limits(chaos: Chaos) -> None:
     rate = sum(each.usd_per_hour or 0.0 for each in there)
     assert rate <= limits.usd_per_hour + 1e-6, "more than limits.usd_per_hour"
     ends = window_ends(chaos.clock.wall())
+    chaos.days.add(ends[0])
+    if len(chaos.days) > 1:
+        return
     for ends_at, most in zip(ends, (limits.usd_per_day, limits.usd_per_month), strict=True):
         assert most is not None
         left_s = max(ends_at - chaos.clock.wall() - chaos.set_back_s, 0.0)
