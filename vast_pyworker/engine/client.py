@@ -277,5 +277,6 @@ class ClientConnection(Connection):
         self.pause_reading(False)
 
     def close_if_idle(self) -> None:
-        if self.idle:
+        """Not one that is new: its first request may be on its way, and is told where to go."""
+        if self.idle and self._waiting_for == "request":
             self.close()

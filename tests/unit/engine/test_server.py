@@ -123,6 +123,19 @@ def test_draining_turns_new_requests_down_and_lets_those_in_flight_finish() -> N
             connect(server.address).close()
 
 
+def test_a_connection_that_is_new_when_draining_begins_is_told_so_and_not_reset() -> None:
+    with serving() as (app, server, client):
+        busy, new = client(), client()
+        busy.send(get("/held"))
+        assert app.arrived.acquire(timeout=10)
+        wait_until(lambda: server.call(lambda: len(server.server.connections)) == 2)
+        server.call(lambda: server.server.drain(listening=True))
+        new.send(get("/native"))
+        assert new.read_message().status == 503
+        server.call(lambda: app.held[0].respond(200, TEXT, b"done"))
+        assert busy.read_message().body == b"done"
+
+
 def test_draining_without_listening_refuses_connections() -> None:
     with serving() as (_, server, _):
         server.call(lambda: server.server.drain(listening=False))
