@@ -119,7 +119,7 @@ class Attempt(msgspec.Struct, eq=False):  # a Struct is made in a third of a cla
 
     def _give_back(self, reusable: bool) -> None:
         """The answer is complete: keep the connection for the next request, or close it."""
-        connection, self._connection = self._connection, None
+        connection = self._connection
         if connection is None:
             return
         # The model server may answer before it has taken all of the request.

@@ -48,18 +48,23 @@ class RequestHead:
     ``path`` is the raw path without the query, ``route`` the method and the path,
     ``content_length`` is None where none was sent,
     ``length`` is that of the body that follows, -1 where only its chunks tell,
-    ``request_id`` None where no usable X-Request-ID was.
+    ``request_id`` None where no usable X-Request-ID was. ``authorization`` (text) and
+    ``content_type`` are the headers of that name, None where there is none.
     ``keep_alive`` is False for HTTP/1.0. ``upgrade`` is ``websocket`` or None.
     Instances are shared between requests with equal heads: nobody changes them, but ``memo`` may
     hold what callers derive from the headers that like requests have in common; ``latest`` is the
-    last thing derived from all of this one's, and what it was derived for.
+    last thing derived from all of this one's, and what it was derived for; ``handler`` is who
+    answers it, and whose handler that is.
     """
 
     __slots__ = (
+        "authorization",
         "chunked",
         "content_length",
+        "content_type",
         "expects_continue",
         "fields",
+        "handler",
         "headers",
         "keep_alive",
         "latest",
@@ -90,9 +95,13 @@ class RequestHead:
         self.expects_continue = _expects_continue(self.fields, minor)
         self.upgrade = self._upgrade()
         self.request_id = _request_id(self.fields)
+        authorization = self.fields.get(b"authorization")
+        self.authorization = None if authorization is None else authorization.decode("latin-1")
+        self.content_type = self.fields.get(b"content-type")
         self.varying: tuple[Header, ...] = ()
         self.memo: dict[object, Any] = {}
         self.latest: tuple[object, bytes] = (None, b"")
+        self.handler: tuple[object, Any] = (None, None)
 
     def varied(self, varying: tuple[Header, ...]) -> RequestHead | None:
         """A copy with these headers more; None where they change what the head means.
@@ -112,9 +121,11 @@ class RequestHead:
         copy.keep_alive, copy.expects_continue = self.keep_alive, self.expects_continue
         copy.upgrade = None
         copy.request_id = _request_id(fields)
+        copy.authorization, copy.content_type = self.authorization, self.content_type
         copy.varying = varying
         copy.memo = self.memo
         copy.latest = (None, b"")
+        copy.handler = self.handler
         return copy
 
     def _upgrade(self) -> bytes | None:

@@ -70,7 +70,7 @@ class Origin:
         return self.url
 
 
-class RelayEnd(msgspec.Struct, frozen=True):
+class RelayEnd(msgspec.Struct, frozen=True, gc=False):
     """How a relayed request ended.
 
     ``status`` is the model server's, None where it gave none; ``tail`` the last bytes of its

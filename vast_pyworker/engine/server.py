@@ -124,7 +124,10 @@ class Server:
         if self.draining and head.path not in self.served_while_draining:
             self._refuse(exchange, 503, "This server is shutting down; try another.")
             return
-        handler = self.native.get(head.route)
+        whose, handler = head.handler
+        if whose is not self:
+            handler = self.native.get(head.route)
+            head.handler = (self, handler)
         if handler is None:
             self.call_app(exchange)
             return

@@ -20,6 +20,7 @@ from .openapi import build_openapi
 from .reports.metrics import CONTENT_TYPE
 from .state import Worker
 from .traffic.grants import open_request
+from .traffic.passage import cancel_request
 from .traffic.refusals import not_ready
 
 BUILT_IN_ROUTES = {
@@ -109,10 +110,8 @@ def _add_commands(add: Adder, worker: Worker) -> None:
 
     def cancel(request_id: str) -> Any:
         _check_caller(worker)
-        passage = worker.passages.get(request_id.encode("latin-1", "replace"))
-        if passage is None:
+        if not cancel_request(request_id, worker.passages):
             return {"error": f"No request {request_id!r} is on its way here."}, 404
-        passage.cancel_soon()
         return {"ok": True}, 202
 
     add("POST", "/pyworker/update", update)

@@ -158,7 +158,7 @@ def _worker(
         master_token=settings.master_token,
         accepts_unsigned=settings.accepts_unsigned,
     )
-    passages: dict[bytes, Passage] = {}
+    passages: set[Passage] = set()
     sessions = Sessions(
         accounting,
         max_sessions=settings.max_sessions,
@@ -181,7 +181,7 @@ def _worker(
 
 
 def _closing(
-    passages: dict[bytes, Passage], tell_model: Callable[[Session], None]
+    passages: set[Passage], tell_model: Callable[[Session], None]
 ) -> Callable[[Session], None]:
     """What the end of a session means: its requests are cancelled, the model is told."""
 

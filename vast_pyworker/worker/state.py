@@ -32,7 +32,7 @@ class Worker:
     """One process, one Backend object, all its state.
 
     ``gate`` is shared by the routes that name no concurrency of their own; ``gates`` are all of
-    them by route. ``passages`` are the requests on their way, by request id, for cancelling.
+    them by route. ``passages`` are the requests on their way, for cancelling.
     ``status`` are parts that have a word to say in /pyworker/status; ``evidence`` hears what the
     2024 log watch reports, ``on_cancelled`` the id of each request that was cancelled on its way
     (from any thread; it must not block). ``update_mark`` is touched where an update is asked for.
@@ -51,7 +51,7 @@ class Worker:
     timeouts: Timeouts
     gate: Gate
     gates: dict[str, Gate] = field(default_factory=dict)
-    passages: dict[bytes, Any] = field(default_factory=dict)
+    passages: set[Any] = field(default_factory=set)
     status: dict[str, Callable[[], Any]] = field(default_factory=dict)
     evidence: Callable[[str, Mapping[str, Any]], None] | None = None
     on_cancelled: Callable[[str], None] | None = None

@@ -36,13 +36,13 @@ def tick(site: Site, profile: Profile, say: Say) -> Table:
         for ears, title in _EARS.items():
             told = _scene(site, "tick", workers, profile.groups, f"{ears}:{profile.ticks}")
             wall = _column(told, "wall_ms")
-            own_mb = told["pss_mb"] - told["pss_fake_mb"]
+            own_mb = told["memory_mb"] - told["memory_fake_mb"]
             rows.append((
                 f"{workers:,}, {title}",
                 *map(number, (median(wall), max(wall))),
                 *map(number, (median(_column(told, "cpu_ms")), max(_column(told, "cpu_ms")))),
                 *map(number, (median(_column(told, "list_ms")), median(_column(told, "hear_ms")))),
-                number(median(told["yardstick_ms"])), number(told["pss_mb"]),
+                number(median(told["yardstick_ms"])), number(told["memory_mb"]),
                 number(own_mb * 1000 / workers), str(told["changes"]),
             ))  # fmt: skip
             say(f"tick, {workers:,} workers by {title}: {number(median(wall))} ms")
@@ -53,7 +53,7 @@ def tick(site: Site, profile: Profile, say: Say) -> Table:
     header = (
         "workers, heard by", "p50 ms", "most ms", "CPU p50 ms", "CPU most ms", "fake list ms",
         "hearings ms",
-        "yardstick ms", "PSS MB", "grown by the loop, kB each", "changes",
+        "yardstick ms", "memory MB", "grown by the loop, kB each", "changes",
     )  # fmt: skip
     title = f"A tick in a steady state, {profile.ticks} of them, {profile.groups} groups; {_YARD}:"
     return Table(title, header, tuple(rows), tuple(targets))

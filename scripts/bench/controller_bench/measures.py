@@ -129,14 +129,14 @@ def memory(site: Site, profile: Profile, say: Say) -> Table:
     rows = []
     for workers in profile.fleets:
         with running(site, "board", str(workers), str(profile.groups)) as program:
-            before = program.pss_mb
+            before = program.memory_mb
             bodies = (body.replace("@@", "5") for body in messages.reports(workers))
             program.send_all(REPORT_PATH, bodies)
-            after = program.pss_mb
+            after = program.memory_mb
         each = (after - before) * 1000 / workers
         rows.append((f"{workers:,}", number(before), number(after), number(each)))
         say(f"memory, {workers:,} workers: {number(after)} MB")
-    header = ("workers", "published, PSS MB", "all have reported, PSS MB", "kB each")
+    header = ("workers", "published, memory MB", "all have reported, memory MB", "kB each")
     return Table("Memory of the process:", header, tuple(rows))
 
 

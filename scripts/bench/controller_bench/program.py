@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from relay_bench.cpu import Pins, on_cpus, process_cpu_s, tree_pss_mb
+from relay_bench.cpu import Pins, on_cpus, process_cpu_s, tree_memory_mb
 from relay_bench.errors import BenchError
 from relay_bench.load import parse_unary
 from relay_bench.processes import first_line, run_bounded, started
@@ -58,8 +58,8 @@ class Program:
         self._site, self.pid, self.port = site, pid, port
 
     @property
-    def pss_mb(self) -> float:
-        return tree_pss_mb(self.pid)
+    def memory_mb(self) -> float:
+        return tree_memory_mb(self.pid)
 
     def load(self, load: Load, bodies: Iterable[str]) -> Measured:
         """Send the bodies in turn until the time is over."""

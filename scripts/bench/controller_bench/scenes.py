@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from relay_bench.cpu import tree_pss_mb
+from relay_bench.cpu import tree_memory_mb
 
 from vast_pyworker.controller.deciding import by_group
 from vast_pyworker.controller.planning.brake import braked
@@ -30,7 +30,7 @@ def steady(folder: Path, workers: int, groups: int, *, real: bool, ticks: int) -
     world = World(workers, groups, folder)
     board = world.switchboard() if real else None
     words = Words(world, board) if board else None
-    pss_before = tree_pss_mb(os.getpid())
+    memory_before = tree_memory_mb(os.getpid())
     ledger = world.ledger()
     ticker = Ticker(world, ledger, board or world.fake_ears())
     ticker.tick()
@@ -42,12 +42,11 @@ def steady(folder: Path, workers: int, groups: int, *, real: bool, ticks: int) -
         yards.append(yardstick.objects_ms())
         if number >= WARM_TICKS:
             seen.append(asdict(done))
-    pss = tree_pss_mb(os.getpid())
+    memory = tree_memory_mb(os.getpid())
     told = {"ticks": seen, "yardstick_ms": yards, "stages": dict(ticker.stages())}
     ledger.close()
-    return {
-        **told, "pss_fake_mb": pss_before, "pss_mb": pss, "changes": world.provider.mutations
-    }  # fmt: skip
+    figures = {"memory_fake_mb": memory_before, "memory_mb": memory}
+    return {**told, **figures, "changes": world.provider.mutations}
 
 
 def restarts(folder: Path, workers: int, groups: int, count: int) -> dict[str, Any]:

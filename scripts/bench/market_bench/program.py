@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from relay_bench.cpu import Pins, on_cpus, tree_pss_mb
+from relay_bench.cpu import Pins, on_cpus, tree_memory_mb
 from relay_bench.errors import BenchError
 from relay_bench.processes import first_line, started
 
@@ -27,8 +27,8 @@ class Program:
     port: int
 
     @property
-    def pss_mb(self) -> float:
-        return tree_pss_mb(self.pid)
+    def memory_mb(self) -> float:
+        return tree_memory_mb(self.pid)
 
 
 def port_in(line: str) -> int:

@@ -163,12 +163,12 @@ def _many(folder: Path, pins: Pins, profile: Profile, say: Say) -> Many:
         Lanes(market.port, 1) as lane,
     ):
         offers = _offers(lane, profile.many)
-        before = market.pss_mb
+        before = market.memory_mb
         begun = time.perf_counter()
         _rented(lane, offers)
         create_s = time.perf_counter() - begun
         say(f"{profile.many:,} instances: {create_s:.1f} s to create them")
-        after = market.pss_mb
+        after = market.memory_mb
         pages, pages_s = paged(lane, profile.many)
         return Many(profile.many, create_s, pages, pages_s, before, after)
 

@@ -8,6 +8,7 @@ measured makes the figure unknown, never smaller.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -81,15 +82,21 @@ def spent(before: Mapping[int, float], after: Mapping[int, float]) -> float:
     return sum(seconds - before.get(pid, 0.0) for pid, seconds in after.items())
 
 
-def pss_kib(smaps_rollup: str) -> int:
-    """Proportional set size in KiB out of the text of /proc/PID/smaps_rollup."""
-    for line in smaps_rollup.splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1])
-    raise ValueError("smaps_rollup has no line Pss:")
+def rollup_kib(smaps_rollup: str) -> dict[str, int]:
+    """The figures of /proc/PID/smaps_rollup in KiB, by name; ValueError where there are none."""
+    found = {name: int(kib) for name, kib in re.findall(r"^(\w+): +(\d+) kB$", smaps_rollup, re.M)}
+    if not found:
+        raise ValueError("smaps_rollup has no figures")
+    return found
 
 
-def tree_pss_mb(pid: int) -> float:
-    """Proportional set size of the tree in megabytes (10^6 bytes)."""
-    texts = [Path(f"/proc/{each}/smaps_rollup").read_text() for each in tree(pid)]
-    return sum(map(pss_kib, texts)) * 1024 / 1e6
+def tree_memory_mb(pid: int) -> float:
+    """Memory of the tree in megabytes (10^6 bytes), as if nothing else were running.
+
+    What its processes share counts once, and what they map of files (the interpreter, libraries)
+    in full: in proportion to all who map it, it would grow smaller with each candidate beside it.
+    """
+    each = [rollup_kib(Path(f"/proc/{p}/smaps_rollup").read_text()) for p in tree(pid)]
+    own = sum(kib["Pss_Anon"] + kib["Pss_Shmem"] for kib in each)
+    of_files = max(kib["Rss"] - kib["Anonymous"] for kib in each)
+    return (own + of_files) * 1024 / 1e6

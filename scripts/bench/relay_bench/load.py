@@ -54,13 +54,13 @@ class Tools:
             command += map(str, (*load.window_s, *pids))
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:
-                pss_mb = _at(process, load.all_open_s, while_open)
+                memory_mb = _at(process, load.all_open_s, while_open)
                 output, _ = process.communicate(timeout=load.timeout_s + 20)
             except subprocess.TimeoutExpired as exc:
                 raise BenchError(f"lg did not end in {load.timeout_s + 20:.0f} s") from exc
             finally:
                 process.kill()
-        return replace(parse_streams(output), pss_mb=pss_mb)
+        return replace(parse_streams(output), memory_mb=memory_mb)
 
     def _lg(
         self, port: int, path: str, body: Path, load: StreamLoad, loops: int, timeout_s: float

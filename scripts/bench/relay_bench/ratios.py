@@ -122,8 +122,8 @@ def event_p99_us(count: int) -> Metric:
     return _of_streams(count, lambda streams: streams.event_p99_us)
 
 
-def pss_mb(count: int) -> Metric:
-    return _of_streams(count, lambda streams: streams.pss_mb)
+def memory_mb(count: int) -> Metric:
+    return _of_streams(count, lambda streams: streams.memory_mb)
 
 
 def done(count: int) -> Metric:

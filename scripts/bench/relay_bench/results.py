@@ -40,7 +40,7 @@ class Streams:
     window_events: int | None = None
     window_cpu_s: float | None = None
     cpu_s: float | None = None
-    pss_mb: float | None = None
+    memory_mb: float | None = None
     distance_ns: float | None = None
 
 

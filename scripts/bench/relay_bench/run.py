@@ -1,4 +1,4 @@
-"""One run: rounds over the candidates, A B C, A B C, so that a slow minute touches all of them."""
+"""One run: rounds of steps, each of candidates A B C, so that a slow moment touches all of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .official import official_python
 from .plan import Profile
 from .processes import first_line, free_port, run_bounded, started
 from .results import Run, Visit
-from .visit import Stage, visit
+from .visit import Stage, Subject, opened, steps
 
 BENCH = Path(__file__).parent.parent
 SHOWN_PACKAGES = ("gunicorn", "uvloop", "flask", "requests")
@@ -58,31 +58,49 @@ def measure(wish: Wish, say: Callable[[str], None]) -> Run:
             stack.enter_context(autoscaler(signer.public_pem)),
         )
         began = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
-        rounds, failures = _rounds(wish, stage, _Sites(folder, addresses, pythons), say)
-        return Run(wish.profile.name, began, machine(pins), tuple(rounds), failures)
+        rounds = _Rounds(wish, stage, _Sites(folder, addresses, pythons), say)
+        return Run(wish.profile.name, began, machine(pins), rounds.all(), rounds.failures)
 
 
-def _rounds(
-    wish: Wish, stage: Stage, sites: _Sites, say: Callable[[str], None]
-) -> tuple[list[dict[str, Visit]], dict[str, str]]:
-    """All rounds. A candidate that fails is left out from then on."""
-    rounds: list[dict[str, Visit]] = []
-    failures: dict[str, str] = {}
-    for number in range(1, wish.profile.rounds + 1):
-        rounds.append({})
-        for candidate in wish.candidates:
-            if candidate.name in failures:
-                continue
-            where = f"round {number}/{wish.profile.rounds} {candidate.name}"
-            try:
-                seen = visit(candidate, sites.new(candidate, number), stage)
-            except CandidateFailed as exc:
-                failures[candidate.name] = str(exc)
-                say(f"{where}: {exc}")
-            else:
-                rounds[-1][candidate.name] = seen
-                say(f"{where}: {table.visit_sentence(seen)}")
-    return rounds, failures
+class _Rounds:
+    """Goes round the candidates; one that fails is left out from then on."""
+
+    def __init__(self, wish: Wish, stage: Stage, sites: _Sites, say: Callable[[str], None]) -> None:
+        self._wish, self._stage, self._sites, self._say = wish, stage, sites, say
+        self.failures: dict[str, str] = {}
+
+    def all(self) -> tuple[dict[str, Visit], ...]:
+        return tuple(self._round(number) for number in range(1, self._wish.profile.rounds + 1))
+
+    def _round(self, number: int) -> dict[str, Visit]:
+        """Every step of every candidate; they all run until the round is over."""
+        within = f"round {number}/{self._wish.profile.rounds}"
+        subjects: dict[str, Subject] = {}
+        with ExitStack() as stack:
+            for candidate in self._wish.candidates:
+                if candidate.name not in self.failures:
+                    site = self._sites.new(candidate, number)
+                    with self._blamed(within, candidate.name):
+                        subject = stack.enter_context(opened(candidate, site, self._stage))
+                        subjects[candidate.name] = subject
+            for step in steps(self._stage.profile):
+                self._say(f"{within}: {step.name}")
+                for name, subject in subjects.items():
+                    if name not in self.failures:
+                        with self._blamed(within, name):
+                            step.measure(subject)
+        seen = {name: s.visit for name, s in subjects.items() if name not in self.failures}
+        for name, visit in seen.items():
+            self._say(f"{within} {name}: {table.visit_sentence(visit)}")
+        return seen
+
+    @contextmanager
+    def _blamed(self, within: str, name: str) -> Iterator[None]:
+        try:
+            yield
+        except CandidateFailed as exc:
+            self.failures[name] = str(exc)
+            self._say(f"{within} {name}: {exc}")
 
 
 class _Pythons:

@@ -106,7 +106,7 @@ def stream_table(run: Run, good: Run) -> str:
     header = [
         "candidate", f"first byte p50, {n}: us", "less direct", "p99: us", "less direct",
         "event p99: us", f"{n}: done / failed / waiting", f"{m}: done / failed / waiting",
-        f"PSS MB, {m}",
+        f"memory MB, {m}",
     ]  # fmt: skip
     return markdown(header, [_stream_row(run, good, c) for c in _present(run)])
 
@@ -123,7 +123,7 @@ def _stream_row(run: Run, good: Run, c: Candidate) -> list[str]:
         cell(r.values(good, c.name, r.event_p99_us(LATENCY_AT))),
         _outcomes(run, c, LATENCY_AT),
         _outcomes(run, c, MEMORY_AT),
-        cell(r.values(run, c.name, r.pss_mb(MEMORY_AT))),
+        cell(r.values(run, c.name, r.memory_mb(MEMORY_AT))),
     ]
 
 

@@ -79,7 +79,8 @@ def at_least(what: str, found: list[float], bound: float) -> Verdict:
 
 def open_streams(run: Run, name: str, target: str) -> Verdict:
     """Met where every round had all streams done, none failed, and memory under the limit."""
-    done, memory = r.values(run, name, r.done(MEMORY_AT)), r.values(run, name, r.pss_mb(MEMORY_AT))
+    done = r.values(run, name, r.done(MEMORY_AT))
+    memory = r.values(run, name, r.memory_mb(MEMORY_AT))
     if not done or not memory:
         return Verdict(target, "-", None)
     failed = sum(r.values(run, name, r.failed(MEMORY_AT)))

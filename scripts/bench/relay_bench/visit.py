@@ -1,19 +1,23 @@
-"""One candidate in one round: start it, see that it answers rightly, measure it, end it."""
+"""One candidate in one round: started, seen to answer rightly, measured step by step, ended.
+
+All candidates of a round run beside each other, and each step is measured of one after the other:
+what is compared lies seconds apart, not minutes, and an idle candidate costs the others nothing.
+"""
 
 from __future__ import annotations
 
 import http.client
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from . import envelope
 from .candidates import Candidate, Site, running
-from .cpu import Pins, on_cpus, spent, tree, tree_cpu, tree_pss_mb
+from .cpu import Pins, on_cpus, spent, tree, tree_cpu, tree_memory_mb
 from .distance import Gauge
 from .errors import BenchError, CandidateFailed
 from .load import UNARY_PATH, Tools
@@ -57,8 +61,9 @@ class Bodies:
         return self.file(f"streams-{load.streams}", **numbers)
 
 
-def visit(candidate: Candidate, site: Site, stage: Stage) -> Visit:
-    """Measure ``candidate`` once; CandidateFailed where it does not do its work."""
+@contextmanager
+def opened(candidate: Candidate, site: Site, stage: Stage) -> Iterator[Subject]:
+    """Start ``candidate`` and warm it up; CandidateFailed where it does not do its work."""
     bodies = Bodies(site, stage.signer.sign(site.url))
     with ExitStack() as stack:
         with on_cpus(stage.pins.candidate):
@@ -66,41 +71,98 @@ def visit(candidate: Candidate, site: Site, stage: Stage) -> Visit:
         wait_until_right(site, pid, envelope.filled(bodies.template(unique_head=0), 1))
         if candidate.signed:
             expect_refusal(site, stage.signer)
-        try:
-            return _measure(candidate, site, stage, bodies, pid)
-        except BenchError as exc:  # a load that cannot run fails this candidate, not the others
-            raise CandidateFailed(f"{exc}; its log ends: {tail(site.log)}") from exc
+        subject = Subject(candidate, site, stage, bodies, pid)
+        subject.warm_up()
+        yield subject
 
 
-def _measure(
-    candidate: Candidate, site: Site, stage: Stage, bodies: Bodies, pid: int | None
-) -> Visit:
-    profile, tools = stage.profile, stage.tools
-    plain, varied = bodies.file("unary", unique_head=0), bodies.file("varied", unique_head=1)
+@dataclass(frozen=True)
+class Step:
+    """One thing that is measured of each candidate before the next thing is."""
 
-    def unary(body: Path) -> Unary:
-        time.sleep(profile.settle_s)
-        return tools.unary(site.port, body, profile.unary_s, varied=body is varied)
+    name: str
+    measure: Callable[[Subject], None]
 
-    def streams(load: StreamLoad) -> Streams:
-        time.sleep(profile.settle_s)
+
+def steps(profile: Profile) -> list[Step]:
+    """What is measured of each candidate, in this order.
+
+    Streams first: what unary requests leave behind, reports of how each ended, is sent in the
+    seconds after them, and would be counted as the cost of events.
+    """
+    return [
+        *(
+            Step(f"{load.streams:,} streams", partial(Subject.measure_streams, load=load))
+            for load in profile.loads
+        ),
+        Step("unary requests", Subject.measure_unary),
+        Step("unary requests, every head different", Subject.measure_varied),
+    ]
+
+
+@dataclass
+class Subject:
+    """A candidate that runs and answers rightly. Each ``measure_*`` raises CandidateFailed where
+    the load cannot run, and is nothing where it is not for this candidate."""
+
+    candidate: Candidate
+    site: Site
+    stage: Stage
+    bodies: Bodies
+    pid: int | None
+    _unary: Unary | None = None
+    _varied: Unary | None = None
+    _streams: dict[str, Streams] = field(default_factory=dict)
+
+    @property
+    def visit(self) -> Visit:
+        """What has been measured of it."""
+        return Visit(self._unary, self._varied, dict(self._streams))
+
+    def warm_up(self) -> None:
+        with self._blamed():
+            self.stage.tools.warm_up(self.site.port, self.bodies.file("warm", unique_head=0))
+
+    def measure_unary(self) -> None:
+        body = self.bodies.file("unary", unique_head=0)
+        self._unary = self._measured(partial(self._load_unary, body, varied=False))
+
+    def measure_varied(self) -> None:
+        if self.candidate.varied:
+            body = self.bodies.file("varied", unique_head=1)
+            self._varied = self._measured(partial(self._load_unary, body, varied=True))
+
+    def measure_streams(self, load: StreamLoad) -> None:
+        # the model server alone is only needed for what the others add to its first byte
+        if self.pid is not None or load.streams == LATENCY_AT:
+            self._streams[str(load.streams)] = self._measured(partial(self._load_streams, load))
+
+    def _load_unary(self, body: Path, *, varied: bool) -> Unary:
+        time.sleep(self.stage.profile.settle_s)
+        seconds = self.stage.profile.unary_s
+        return self.stage.tools.unary(self.site.port, body, seconds, varied=varied)
+
+    def _load_streams(self, load: StreamLoad) -> Streams:
+        time.sleep(self.stage.profile.settle_s)
+        pid, body = self.pid, self.bodies.streams(load)
+        memory = partial(tree_memory_mb, pid) if pid and load.streams == MEMORY_AT else _no_memory
         pids = tree(pid) if pid else []
-        memory = partial(tree_pss_mb, pid) if pid and load.streams == MEMORY_AT else _no_memory
-        return tools.streams(site.port, bodies.streams(load), load, pids, memory)
+        return self.stage.tools.streams(self.site.port, body, load, pids, memory)
 
-    def measured(measure: Callable[[], Sample]) -> Sample:
-        if pid is None:
-            return measure()  # load and model server share a CPU
-        return stage.gauge.measured(lambda: _with_cpu(pid, measure))
+    def _measured(self, measure: Callable[[], Sample]) -> Sample:
+        pid = self.pid
+        with self._blamed():
+            if pid is None:
+                return measure()  # load and model server share a CPU
+            return self.stage.gauge.measured(lambda: _with_cpu(pid, measure))
 
-    tools.warm_up(site.port, plain)
-    # the model server alone is only needed for what the others add to its first byte
-    loads = [load for load in profile.loads if pid or load.streams == LATENCY_AT]
-    return Visit(
-        unary=measured(lambda: unary(plain)),
-        varied=measured(lambda: unary(varied)) if candidate.varied else None,
-        streams={str(load.streams): measured(partial(streams, load)) for load in loads},
-    )
+    @contextmanager
+    def _blamed(self) -> Iterator[None]:
+        """A load that cannot run fails this candidate, not the others."""
+        try:
+            yield
+        except BenchError as exc:
+            raise CandidateFailed(f"{exc}; its log ends: {tail(self.site.log)}") from exc
 
 
 def _no_memory() -> float | None:

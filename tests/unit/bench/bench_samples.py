@@ -15,7 +15,7 @@ def streams(
     *,
     failed: int = 0,
     ttfb_p99_us: float = 300.0,
-    pss_mb: float | None = None,
+    memory_mb: float | None = None,
     ns: float | None = None,
 ) -> Streams:
     """1,000 events in the window, so that ``cpu_s`` of 0.01 is 10 CPU seconds a million."""
@@ -32,7 +32,7 @@ def streams(
         window_events=1_000,
         window_cpu_s=cpu_s,
         cpu_s=cpu_s,
-        pss_mb=pss_mb,
+        memory_mb=memory_mb,
         distance_ns=ns,
     )
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import time
 
+import psutil
 import pytest
 from relay_bench import cpu
 from relay_bench.errors import CandidateFailed
@@ -54,14 +55,15 @@ def test_spent_is_unknown_where_a_process_ended() -> None:
         cpu.spent({1: 10.0, 2: 1.0}, {1: 10.5})
 
 
-def test_pss_is_the_line_of_that_name_only() -> None:
-    assert cpu.pss_kib(ROLLUP) == 12345
+def test_figures_of_memory_are_read_by_name() -> None:
+    assert cpu.rollup_kib(ROLLUP) == {"Rss": 23456, "Pss": 12345, "Pss_Anon": 9999}
 
 
-def test_text_without_pss_is_an_error() -> None:
-    with pytest.raises(ValueError, match="Pss"):
-        cpu.pss_kib("Rss: 1 kB\n")
+def test_text_without_figures_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no figures"):
+        cpu.rollup_kib("[rollup]\n")
 
 
-def test_own_memory_is_some_megabytes() -> None:
-    assert 1 < cpu.tree_pss_mb(os.getpid()) < 10_000
+def test_own_memory_is_all_that_is_resident_but_what_is_shared_counts_once() -> None:
+    resident_mb = psutil.Process().memory_info().rss / 1e6
+    assert 0.5 * resident_mb < cpu.tree_memory_mb(os.getpid()) < 1.5 * resident_mb

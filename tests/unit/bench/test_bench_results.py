@@ -6,7 +6,7 @@ from relay_bench.results import Run, Visit
 
 def test_run_survives_its_json_file() -> None:
     whole = run(
-        {"nginx": visit(1.0, 80.0, s1000=streams(1000, pss_mb=26.5))},
+        {"nginx": visit(1.0, 80.0, s1000=streams(1000, memory_mb=26.5))},
         {"direct": Visit(unary(None), unary(0.5), {})},
         failures={"gthread": "why"},
     )

@@ -40,8 +40,8 @@ def test_verdicts_name_the_bound_and_show_the_ratio() -> None:
 
 
 def test_open_streams_need_all_done_none_failed_and_memory_below_the_limit() -> None:
-    def word(failed: int, pss_mb: float | None) -> str:
-        each = visit(s1000=streams(1000, failed=failed, pss_mb=pss_mb))
+    def word(failed: int, memory_mb: float | None) -> str:
+        each = visit(s1000=streams(1000, failed=failed, memory_mb=memory_mb))
         return open_streams(run({"forward": each}), "forward", "x").word
 
     assert word(0, 60.0) == "met"
@@ -51,8 +51,8 @@ def test_open_streams_need_all_done_none_failed_and_memory_below_the_limit() -> 
 
 
 def test_one_bad_round_is_enough_to_miss_the_open_streams() -> None:
-    good = {"forward": visit(s1000=streams(1000, pss_mb=50.0))}
-    bad = {"forward": visit(s1000=streams(1000, failed=2, pss_mb=50.0))}
+    good = {"forward": visit(s1000=streams(1000, memory_mb=50.0))}
+    bad = {"forward": visit(s1000=streams(1000, failed=2, memory_mb=50.0))}
     verdict = open_streams(run(good, bad), "forward", "x")
     assert verdict.measured == "at least 998 done, 2 failed, at most 50.0 MB"
     assert verdict.met is False

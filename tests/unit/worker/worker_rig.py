@@ -89,7 +89,7 @@ def worker_of(
     accounting, readiness = Accounting(), Readiness()
     if ready:
         readiness.assume_ready(100.0)
-    passages: dict[bytes, Any] = {}
+    passages: set[Any] = set()
     return Worker(
         settings=read,
         loaded=loaded,

@@ -123,7 +123,7 @@ class Accounting:
         ``session`` names the open session a request belongs to: its work is new and served, but
         the autoscaler counts the session, not the requests within.
         """
-        if not 0.0 <= work < inf:
+        if not (work >= 0.0 and work < inf):
             raise ValueError(f"work must be finite and not negative, not {work!r}")
         ticket = Ticket(self, route, work, request_idx, reqnum, session, self.now())
         self._held.add(ticket)

@@ -1,7 +1,8 @@
 """How many requests run at once, how many wait, and for how long: one gate per route or backend.
 
 A gate knows places and a queue; it neither sends requests nor accounts for them. Whoever enters is
-let in at once, told to wait, or turned down with the wait it would have had. Thread-safe.
+let in at once, told to wait, or turned down with the wait it would have had. Under the engine all
+calls are on the loop; where requests have threads of their own, ``lock`` is held for each call.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _NEWEST = 0.2
 
 
 class Waiter(Protocol):
-    """Who waits at a gate. ``granted`` is called from the thread that left a place free."""
+    """Who waits at a gate. ``granted`` is called by whoever leaves a place free."""
 
     def granted(self) -> None: ...
 
@@ -29,7 +30,8 @@ class Gate:
 
     ``max_queue_time_s`` is the longest estimated wait for which one is let into the queue, 0 for
     any. ``on_saturated`` is told when the last place is taken and when one is free again.
-    ``running`` and ``queued`` may be read without the lock.
+    ``lock`` is for those who call from several threads; the gate takes it for nobody, and
+    ``running`` and ``queued`` may be read without it.
     """
 
     def __init__(
@@ -47,8 +49,7 @@ class Gate:
         self.service_s: float | None = None
         self._waiting: OrderedDict[Waiter, None] = OrderedDict()
         self._on_saturated = on_saturated
-        self._lock = threading.Lock()
-        self._telling = threading.Lock()
+        self.lock = threading.Lock()
 
     @property
     def queued(self) -> int:
@@ -71,48 +72,36 @@ class Gate:
 
         Raises Full where the queue is full or the wait too long.
         """
-        lock = self._lock
-        lock.acquire()  # not by ``with``, which takes twice as long
         running = self.running + 1
-        goes_on = running <= self.concurrency and not self._waiting
-        if goes_on:
-            self.running = running
-        else:
-            try:
-                self._check_queue()
-                self._waiting[waiter] = None
-            finally:
-                lock.release()
+        if running > self.concurrency or self._waiting:
+            self._check_queue()
+            self._waiting[waiter] = None
             return False
-        lock.release()
+        self.running = running
         if running == self.concurrency:
-            self._tell_saturated()
+            self._tell_saturated(True)
         return True
 
     def leave(self, service_s: float | None = None) -> None:
         """Give a place back; ``service_s`` is how long it was held, None if that tells nothing."""
-        lock = self._lock
-        lock.acquire()
         if service_s is not None and service_s >= 0.0:  # a clock may have been set back
             known = self.service_s
             self.service_s = service_s if known is None else known + _NEWEST * (service_s - known)
-        waiter = self._waiting.popitem(last=False)[0] if self._waiting else None
-        running = self.running
-        if waiter is None:
-            self.running = running - 1
-        lock.release()
-        if waiter is not None:
+        if self._waiting:
+            waiter, _ = self._waiting.popitem(last=False)
             waiter.granted()
-        elif running == self.concurrency:
-            self._tell_saturated()
+            return
+        running = self.running
+        self.running = running - 1
+        if running == self.concurrency:
+            self._tell_saturated(False)
 
     def give_up(self, waiter: Waiter) -> bool:
         """Leave the queue; False where the waiter was not in it (any more)."""
-        with self._lock:
-            if waiter not in self._waiting:
-                return False
-            del self._waiting[waiter]
-            return True
+        if waiter not in self._waiting:
+            return False
+        del self._waiting[waiter]
+        return True
 
     def full(self, message: str) -> Full:
         """The refusal that tells a client how things stand here."""
@@ -121,11 +110,9 @@ class Gate:
         retry_s = math.ceil(min(max(wait or 1.0, 1.0), 60.0))
         return Full(message, body=body, retry_after_s=retry_s)
 
-    def _tell_saturated(self) -> None:
-        """How things stand when it is said: what was seen before may be outdated by a thread."""
+    def _tell_saturated(self, saturated: bool) -> None:
         if self._on_saturated is not None:
-            with self._telling:
-                self._on_saturated(self.running >= self.concurrency)
+            self._on_saturated(saturated)
 
     def _check_queue(self) -> None:
         if len(self._waiting) >= self.max_queue:

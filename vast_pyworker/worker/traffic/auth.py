@@ -3,9 +3,10 @@
 What is here: the decision, in memory, on values. What is not: fetching the public key (``pubkey``)
 and the shape of bodies (``envelope``).
 
-A grant of today's form signs the worker's url and nothing else, so it is the same for every
-request: once verified it is remembered, until the key changes. Older forms carry a request number;
-those are verified each time, and a repeated or long outdated number is refused.
+A grant of today's form signs the worker's url and nothing else, by a scheme that gives one text one
+signature, so it is the same for every request: once verified it is remembered, until the key
+changes. Older forms carry a request number; those are verified each time, and a repeated or long
+outdated number is refused.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from vast_pyworker.errors import Invalid, NotReady, Unauthorized
 from .envelope import Envelope, grant_errors, open_envelope
 
 REPLAY_WINDOW = 100
-REMEMBERED = 1024
 KEY_RETRY_S = 2.0
 _UNKNOWN_CALLER = (
     "The Authorization header names no accepted key; send `Bearer` and one of PYWORKER_API_KEYS, "
@@ -72,7 +72,7 @@ class Gatekeeper:
         self._master_token = (master_token or "").encode()
         self._accepts_unsigned = accepts_unsigned
         self._forms = tuple(forms)
-        self._remembered: dict[str, str] = {}  # signatures, and the url that each is of
+        self._remembered: dict[str, str] = {}  # own urls, and the signature of each
         self._remembered_at = source.revision
         self._lock = threading.Lock()
         self._window = ReplayWindow(REPLAY_WINDOW)
@@ -87,7 +87,7 @@ class Gatekeeper:
         grant = envelope.grant
         is_known = (
             grant is not None
-            and self._remembered.get(grant.signature) == grant.url
+            and self._remembered.get(grant.url) == grant.signature
             and self._remembered_at == self._source.revision
         )
         if not is_known:
@@ -128,7 +128,7 @@ class Gatekeeper:
 
     def _is_remembered(self, signature: str, url: str) -> bool:
         is_of_this_key = self._remembered_at == self._source.revision
-        return is_of_this_key and self._remembered.get(signature) == url
+        return is_of_this_key and self._remembered.get(url) == signature
 
     def _check_signed(self, auth: Mapping[str, Any]) -> None:
         revision, key = self._source.revision, self._source.key
@@ -158,9 +158,7 @@ class Gatekeeper:
         if self._remembered_at != revision:
             self._remembered.clear()
             self._remembered_at = revision
-        if len(self._remembered) >= REMEMBERED:
-            del self._remembered[next(iter(self._remembered))]
-        self._remembered[auth["signature"]] = auth["url"]
+        self._remembered[auth["url"]] = auth["signature"]
 
 
 class ReplayWindow:

@@ -39,7 +39,7 @@ class Grant(msgspec.Struct, gc=False):
     url: str
 
 
-class Envelope(msgspec.Struct, eq=False):
+class Envelope(msgspec.Struct, eq=False, gc=False):
     """One request body, opened.
 
     ``payload_bytes`` are the client's own bytes of the payload; ``payload`` is the object they

@@ -24,7 +24,7 @@ from vast_pyworker.engine.environ import REQUEST_ID
 from vast_pyworker.engine.fields import HOP_BY_HOP
 from vast_pyworker.engine.limits import TAIL_PIECES
 from vast_pyworker.engine.plan import with_query
-from vast_pyworker.errors import Full, Refused
+from vast_pyworker.errors import Refused
 from vast_pyworker.model import Outcome
 from vast_pyworker.worker.reports.accounting import CLIENT_ERROR
 from vast_pyworker.worker.state import Worker
@@ -87,16 +87,15 @@ def stream(
 def _pass_gate(worker: Worker, passage: Passage) -> None:
     if not worker.readiness.accepting:
         raise not_ready(worker.readiness)
-    waiter = _ThreadWaiter()
-    if passage.gate.enter(waiter):
+    gate, waiter = passage.gate, _ThreadWaiter()
+    with gate.lock:
+        if gate.enter(waiter):
+            return
+    if waiter.event.wait(gate.max_queue_time_s or None):
         return
-    wait_s = passage.gate.max_queue_time_s or None
-    if not waiter.event.wait(wait_s) and passage.gate.give_up(waiter):
-        raise _too_late(passage)
-
-
-def _too_late(passage: Passage) -> Full:
-    return passage.gate.full("No place became free in time; try another worker.")
+    with gate.lock:
+        if gate.give_up(waiter):
+            raise gate.full("No place became free in time; try another worker.")
 
 
 def _why(exc: Exception, passage: Passage) -> tuple[int, str]:
@@ -170,7 +169,8 @@ class _Run:
         passage = self._passage
         good = outcome is Outcome.FINISHED and status < 400
         held_s = self._worker.accounting.now() - passage.ticket.started_at
-        passage.gate.leave(held_s if good else None)
+        with passage.gate.lock:
+            passage.gate.leave(held_s if good else None)
         client_error = outcome is Outcome.FINISHED and not good
         reason = CLIENT_ERROR if client_error else ""
         passage.ticket.end(outcome, work=self._measured() if good else None, reason=reason)

@@ -98,14 +98,11 @@ class ForwardRoute:
 
     def take(self, exchange: Exchange) -> None:
         """The native handler: everything that must be known about a request, on the loop."""
-        fields = exchange.head.fields
-        sent = fields.get(b"authorization")
-        authorization = sent.decode("latin-1") if sent else None
-        body = exchange.body_file
+        head, body = exchange.head, exchange.body_file
         if type(body) is not bytes:
             body = exchange.body
         try:
-            passage = self.admit(body, fields.get(b"content-type"), authorization)
+            passage = self.admit(body, head.content_type, head.authorization)
         except Refused as exc:
             exchange.respond(*answer_of(exc))
             return

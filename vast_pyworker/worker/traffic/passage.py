@@ -7,7 +7,7 @@ engine's loop; ``fallback`` does the same in a thread where there is no engine.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -24,14 +24,27 @@ from .refusals import answer_of, not_ready
 
 Payload = Mapping[str, Any]
 _NOTHING: Payload = {}
-FINISHED = Outcome.FINISHED  # looked up once: an enum is slow at it
+FINISHED, CANCELLED = Outcome.FINISHED, Outcome.CANCELLED  # looked up once: an enum is slow at it
 
 
-def cancel_within(session_id: str, passages: Mapping[bytes, Passage]) -> None:
+def cancel_within(session_id: str, passages: Collection[Passage]) -> None:
     """Cancel the requests within a session that is closed; from any thread."""
-    for passage in tuple(passages.values()):
+    for passage in tuple(passages):
         if passage.ticket.session == session_id:
             passage.cancel_soon()
+
+
+def cancel_request(request_id: str, passages: Collection[Passage]) -> bool:
+    """Cancel the request of this id, the last of several, from any thread; False: there is none.
+
+    Looked through one by one: nothing is kept by id for what is asked for this rarely.
+    """
+    wanted = request_id.encode("latin-1", "replace")
+    found = [passage for passage in tuple(passages) if passage.request_id == wanted]
+    if not found:
+        return False
+    max(found, key=lambda passage: passage.ticket.entered_at).cancel_soon()
+    return True
 
 
 class Passage(msgspec.Struct, eq=False):
@@ -53,17 +66,22 @@ class Passage(msgspec.Struct, eq=False):
 
     __repr__ = object.__repr__  # a Struct's own shows its fields: no log is to hold a prompt
 
+    @property
+    def request_id(self) -> bytes:
+        """The id of a request that has begun."""
+        return self._exchange.request_id
+
     def begin(self, exchange: Exchange) -> None:
         """Go on, wait, or be turned down with an answer."""
         worker, ticket = self._worker, self.ticket
         self._exchange = exchange
         if exchange.over:  # the client left while a handler ran
-            ticket.end(Outcome.CANCELLED)
+            ticket.end(CANCELLED)
             return
         if not worker.readiness.accepting:
             self.turn_down(not_ready(worker.readiness))
             return
-        worker.passages[exchange.request_id] = self
+        worker.passages.add(self)
         if ticket.session is not None and ticket.session not in worker.sessions:
             self.turn_down(Gone("invalid session"))  # closed between the check and here
             return
@@ -99,7 +117,7 @@ class Passage(msgspec.Struct, eq=False):
         """The client left while the request was waiting."""
         self._silence_alarm()
         if self.gate.give_up(self):
-            self._end(Outcome.CANCELLED)
+            self._end(CANCELLED)
 
     def turn_down(self, refused: Refused) -> None:
         self._end(Outcome.REJECTED)
@@ -126,23 +144,21 @@ class Passage(msgspec.Struct, eq=False):
 
     def on_end(self, end: RelayEnd) -> None:
         outcome, status = end.outcome, end.status
-        if outcome is FINISHED and status is not None and status < 400 and status != 101:
-            # The model has answered: what that took, and what it was worth.
-            now = self._worker.accounting.now()
-            self.gate.leave(now - self.ticket.started_at)
-            work = self.work.after(self.payload, end.tail) if end.tail else None
-            self._end(outcome, work, "", now)
-        elif outcome is not FINISHED:
-            self.gate.leave(None)
-            self._end(outcome)
-            if outcome is Outcome.CANCELLED:
-                self._tell_cancelled()
-        elif status is None or status >= 400:
-            self.gate.leave(None)
-            self._end(outcome, None, CLIENT_ERROR)
-        else:
-            self.gate.leave(None)  # how long a WebSocket was open tells nothing about a request
-            self._end(outcome)
+        held_s = work = at = None
+        reason = ""
+        if outcome is FINISHED:
+            if status is None or status >= 400:
+                reason = CLIENT_ERROR
+            elif status != 101:  # how long a WebSocket was open tells nothing about a request
+                # The model has answered: what that took, and what it was worth.
+                at = self._worker.accounting.now()
+                held_s = at - self.ticket.started_at
+                if end.tail:
+                    work = self.work.after(self.payload, end.tail)
+        self.gate.leave(held_s)
+        self._end(outcome, work, reason, at)
+        if outcome is CANCELLED:
+            self._tell_cancelled()
 
     def _end(
         self,
@@ -151,16 +167,14 @@ class Passage(msgspec.Struct, eq=False):
         reason: str = "",
         at: float | None = None,
     ) -> None:
-        worker, request_id = self._worker, self._exchange.request_id
-        passages = worker.passages
-        if passages.get(request_id) is self:
-            del passages[request_id]
+        worker = self._worker
+        worker.passages.discard(self)
         worker.accounting.end(self.ticket, outcome, work, reason, at)
 
     def _tell_cancelled(self) -> None:
         tell = self._worker.on_cancelled
         if tell is not None:
-            tell(self._exchange.request_id.decode("latin-1"))
+            tell(self.request_id.decode("latin-1"))
 
     def _silence_alarm(self) -> None:
         if self._alarm is not None:

@@ -57,7 +57,7 @@ class Work:
         except Exception as exc:  # a calculator is a fork's code, fed with a stranger's payload
             log.debug("workload() failed on a payload: %s.", _fault_of(exc))
             raise Invalid(f"The payload's work cannot be told: {exc!r}.") from exc
-        if type(value) is float and 0.0 <= value < inf:
+        if type(value) is float and value >= 0.0 and value < inf:
             return value
         return checked(value)
 

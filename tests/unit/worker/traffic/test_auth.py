@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from vast_pyworker import signature
 from vast_pyworker.errors import Invalid, NotReady, Refused, Unauthorized
 from vast_pyworker.signature import Form
-from vast_pyworker.worker.traffic.auth import REMEMBERED, Gatekeeper
+from vast_pyworker.worker.traffic.auth import Gatekeeper
 
 URL = "https://1.2.3.4:40001"
 
@@ -109,11 +109,13 @@ def test_a_changed_key_forgets_what_was_granted(
     assert _status(gatekeeper, _grant(new)) == 200
 
 
-def test_what_is_remembered_is_bounded(gatekeeper: Gatekeeper, private: RSAPrivateKey) -> None:
+def test_what_is_remembered_is_one_signature_for_each_own_url(
+    gatekeeper: Gatekeeper, private: RSAPrivateKey
+) -> None:
     grant = _grant(private)
-    for blanks in range(REMEMBERED + 5):  # base64 bears any number of them
+    for blanks in range(5):  # base64 bears any number of them
         gatekeeper.check_grant(grant | {"signature": grant["signature"] + " " * blanks})
-    assert len(gatekeeper._remembered) == REMEMBERED
+    assert gatekeeper._remembered == {grant["url"]: grant["signature"] + " " * 4}
 
 
 def test_a_grant_for_another_worker_is_refused(

@@ -69,7 +69,7 @@ def rig() -> Iterator[Rig]:
         assert rig.model is not None
         rig.model.release.set()
         rig.at_rest()
-        assert rig.worker.passages == {}
+        assert rig.worker.passages == set()
         wait_until(lambda: all(gate.running == 0 for gate in rig.worker.gates.values()))
 
 
