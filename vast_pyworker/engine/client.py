@@ -254,7 +254,8 @@ class ClientConnection(Connection):
         exchange = self.exchange
         if exchange is not None and exchange.relaying is not None:
             exchange.relaying.check(now)
-        super().check(now)
+        if now >= self._deadline or now >= self._stalled_at:
+            super().check(now)
 
     def _waited_too_long(self, what: str) -> None:
         if what in ("head", "body") and not self.idle:

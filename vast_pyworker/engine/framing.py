@@ -20,9 +20,9 @@ LAST_CHUNK = b"0\r\n\r\n"
 _HEX = re.compile(rb"[0-9A-Fa-f]+\Z")
 _CHUNK_LINES = re.compile(rb"\r\n[0-9A-Fa-f]{1,15}\r\n")
 
-# How chunks begin, by the bytes of the whole chunk: streams repeat sizes, and servers their way of
-# spelling them, so that mostly a comparison tells that a chunk is whole and plain.
-_first_lines: dict[int, bytes] = {}
+FIRST_LINES: dict[int, bytes] = {}
+"""How chunks begin, by the bytes of the whole chunk: streams repeat sizes, and servers their way of
+spelling them, so that mostly a comparison tells that a chunk is whole and plain."""
 _REMEMBERED_BYTES = 4096
 
 # What a decoder expects next.
@@ -187,30 +187,25 @@ class LengthBody(Body):
 
 
 class ChunkedBody(Body):
-    """A chunked body for a client that takes chunks."""
+    """A chunked body for a client that takes chunks. ``at_boundary``: the next byte begins one."""
 
-    __slots__ = ("_at_boundary", "_decoder")
+    __slots__ = ("_decoder", "at_boundary")
 
     chunked = True
 
     def __init__(self) -> None:
         super().__init__()
         self._decoder = ChunkDecoder()
-        self._at_boundary = True
+        self.at_boundary = True
 
     def feed(self, data: bytes) -> bytes:
-        if self._at_boundary:
-            # One whole chunk, as an event mostly comes; else perhaps several.
-            line = _first_lines.get(len(data))
-            if line is not None and data[: len(line)] == line and data[-2:] == b"\r\n":
-                return data
-            if self._whole(data):
-                return data
+        if self.at_boundary and self._whole(data):
+            return data
         try:
             payload = self._decoder.feed(data)
         except ValueError as exc:
             raise BadResponse(f"The model server's chunks are broken: {exc}.") from exc
-        self._at_boundary = self._decoder.at_boundary
+        self.at_boundary = self._decoder.at_boundary
         out = chunk(payload) if payload else b""
         if not self._decoder.ended:
             return out
@@ -235,7 +230,7 @@ class ChunkedBody(Body):
             if after > size or data[after - 2 : after] != b"\r\n":
                 return False
             if not at and after == size <= _REMEMBERED_BYTES:
-                _first_lines[size] = data[: end + 2]
+                FIRST_LINES[size] = data[: end + 2]
             at = after
         return True
 

@@ -26,6 +26,7 @@ from .framing import LAST_CHUNK, Body, ChunkedBody, UnchunkedBody, chunk, payloa
 from .limits import HEAD_BYTES, TAIL_PIECES
 from .plan import RelayEnd
 from .response_head import ResponseHead, parse_response_head
+from .streaming import ChunkStream
 from .tunnel import Tunnel
 
 log = logging.getLogger(__name__)
@@ -146,6 +147,9 @@ class Relaying(Attempt):
         if body.ended:
             self._complete(not body.excess)
         else:
+            if isinstance(body, ChunkedBody) and self._connection is not None:
+                write = exchange.client.transport.write
+                self._connection.carried = ChunkStream(self, body, write, self._tail)
             self._wait_for(MORE, self._plan.timeouts.silence_s)
             if len(self._request) <= SENT_AT_ONCE:
                 self._request = b""  # it will not be sent again

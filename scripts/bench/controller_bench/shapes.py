@@ -11,6 +11,7 @@ class Profile:
     """``seconds`` of each load, ``fleets`` the numbers of workers, all in ``groups``; ``ticks`` of
     each steady state, ``restarts`` of each kind."""
 
+    name: str = "full"
     seconds: int = 6
     paced_loads: int = 5
     fleets: tuple[int, ...] = (1_000, 10_000)
@@ -19,7 +20,7 @@ class Profile:
     restarts: int = 5
 
 
-QUICK = Profile(seconds=2, paced_loads=3, ticks=30, restarts=3)
+QUICK = Profile("quick", seconds=2, paced_loads=3, ticks=30, restarts=3)
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def _do(wish: argparse.Namespace) -> int:
         wish.json.write_text(run.to_json() + "\n")
     print(table.document(run), end="")
     if wish.write:
-        documentation.write(wish.write, table.document(run))
+        documentation.write(wish.write, table.document(run), "scripts/bench/relay")
     return 1 if run.failures else 0
 
 

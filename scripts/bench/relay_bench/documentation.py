@@ -6,22 +6,28 @@ from pathlib import Path
 
 from .errors import BenchError
 
-BEGIN = "<!-- written by scripts/bench/relay --write: begin -->"
-END = "<!-- written by scripts/bench/relay --write: end -->"
+
+def marks(program: str) -> tuple[str, str]:
+    """The lines between which ``program`` (``scripts/bench/relay``) writes."""
+    return (
+        f"<!-- written by {program} --write: begin -->",
+        f"<!-- written by {program} --write: end -->",
+    )
 
 
-def replaced(document: str, tables: str) -> str:
-    """``document`` with ``tables`` between the marks."""
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def replaced(document: str, tables: str, program: str) -> str:
+    """``document`` with ``tables`` between the marks of ``program``."""
+    first, last = marks(program)
+    before, begin, rest = document.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise BenchError(f"the document lacks the marks of its tables: put in {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{tables}\n{END}{after}"
+        raise BenchError(f"the document lacks the marks of its tables: put in {first} and {last}")
+    return f"{before}{first}\n\n{tables}\n{last}{after}"
 
 
-def write(path: Path, tables: str) -> None:
-    """Replace the tables in the file ``path``."""
+def write(path: Path, tables: str, program: str) -> None:
+    """Replace the tables of ``program`` in the file ``path``."""
     try:
-        path.write_text(replaced(path.read_text(), tables))
+        path.write_text(replaced(path.read_text(), tables, program))
     except OSError as exc:
         raise BenchError(f"{path} cannot be written: {exc.strerror}") from exc

@@ -13,6 +13,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from controller_bench import cli, cost, looping, measures, messages, scenes, shapes  # noqa: E402
+from relay_bench import documentation  # noqa: E402
 
 from vast_pyworker import wire  # noqa: E402
 from vast_pyworker.controller.traffic.bodies import read_object  # noqa: E402
@@ -63,7 +64,7 @@ def test_the_cost_of_each_report_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_run_with_a_missed_target_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
     missed = shapes.Table("t", ("a",), (("1",),), (shapes.Target("x", "0", False),))
-    monkeypatch.setattr(cli, "_measured", lambda names, profile: [missed])
+    monkeypatch.setattr(cli, "_measured", lambda names, profile: ("t", [missed]))
     assert cli.main([]) == 1
 
 
@@ -106,6 +107,17 @@ def test_what_was_measured_is_written_as_json(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = shapes.Table("t", ("a",), (("1",),), (shapes.Target("x", "1", True),))
-    monkeypatch.setattr(cli, "_measured", lambda names, profile: [table])
+    monkeypatch.setattr(cli, "_measured", lambda names, profile: ("text", [table]))
     assert cli.main(["--json", str(tmp_path / "out")]) == 0
     assert json.loads((tmp_path / "out").read_text())[0]["rows"] == [["1"]]
+
+
+def test_what_was_printed_is_written_between_the_marks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, end = documentation.marks(cli.PROGRAM)
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
+    monkeypatch.setattr(cli, "_measured", lambda names, profile: ("tables", []))
+    assert cli.main(["--write", str(page)]) == 0
+    assert page.read_text() == f"before\n{begin}\n\ntables\n{end}\nafter\n"

@@ -140,7 +140,7 @@ class Passage(msgspec.Struct, eq=False):
             self.payload = _NOTHING
 
     def on_progress(self) -> None:
-        self.ticket.touch()
+        self._worker.accounting.progress += 1
 
     def on_end(self, end: RelayEnd) -> None:
         outcome, status = end.outcome, end.status

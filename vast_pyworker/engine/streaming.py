@@ -1,0 +1,60 @@
+"""The common piece of a stream: one whole chunk, passed on as it is, in as few steps as can be.
+
+A language model sends a chunk for each token, so this is where a busy worker spends its time. All
+that is not such a piece (several chunks, parts of one, the last one, an end) is ``relaying``'s.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .framing import FIRST_LINES, ChunkedBody
+
+if TYPE_CHECKING:
+    from .relaying import Relaying
+
+
+class ChunkStream:
+    """What a connection carries while an answer in chunks goes to a client that takes chunks.
+
+    ``write`` is the client's transport's; ``tail`` keeps the last pieces where somebody reads them.
+    """
+
+    __slots__ = ("_body", "_relaying", "_tail", "_write")
+
+    def __init__(
+        self,
+        relaying: Relaying,
+        body: ChunkedBody,
+        write: Callable[[bytes], None],
+        tail: deque[bytes] | None,
+    ) -> None:
+        self._relaying = relaying
+        self._body = body
+        self._write = write
+        self._tail = tail
+
+    def feed(self, data: bytes) -> None:
+        body = self._body
+        line = FIRST_LINES.get(len(data))
+        if (
+            line is not None
+            and body.at_boundary
+            and data[: len(line)] == line
+            and data[-2:] == b"\r\n"
+        ):
+            if self._tail is not None:
+                self._tail.append(data)
+            body.latest = data
+            body.sent += len(data)
+            self._write(data)
+        else:
+            self._relaying.feed(data)
+
+    def lost(self, exc: Exception | None) -> None:
+        self._relaying.lost(exc)
+
+    def upstream_paused(self, paused: bool) -> None:
+        self._relaying.upstream_paused(paused)
