@@ -20,10 +20,10 @@ LAST_CHUNK = b"0\r\n\r\n"
 _HEX = re.compile(rb"[0-9A-Fa-f]+\Z")
 _CHUNK_LINES = re.compile(rb"\r\n[0-9A-Fa-f]{1,15}\r\n")
 
-FIRST_LINES: dict[int, bytes] = {}
+REMEMBERED_BYTES = 4096
+FIRST_LINES: list[bytes | None] = [None] * (REMEMBERED_BYTES + 1)
 """How chunks begin, by the bytes of the whole chunk: streams repeat sizes, and servers their way of
 spelling them, so that mostly a comparison tells that a chunk is whole and plain."""
-_REMEMBERED_BYTES = 4096
 
 # What a decoder expects next.
 _SIZE, _PAYLOAD, _PAYLOAD_END, _TRAILER = range(4)
@@ -229,7 +229,7 @@ class ChunkedBody(Body):
             after = end + 4 + length
             if after > size or data[after - 2 : after] != b"\r\n":
                 return False
-            if not at and after == size <= _REMEMBERED_BYTES:
+            if not at and after == size <= REMEMBERED_BYTES:
                 FIRST_LINES[size] = data[: end + 2]
             at = after
         return True

@@ -10,10 +10,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .framing import FIRST_LINES, ChunkedBody
+from .framing import FIRST_LINES, REMEMBERED_BYTES, ChunkedBody
 
 if TYPE_CHECKING:
     from .relaying import Relaying
+
+_CR, _LF = b"\r\n"
 
 
 class ChunkStream:
@@ -38,18 +40,21 @@ class ChunkStream:
 
     def feed(self, data: bytes) -> None:
         body = self._body
-        line = FIRST_LINES.get(len(data))
+        size = len(data)
+        line = FIRST_LINES[size] if size <= REMEMBERED_BYTES else None
         if (
             line is not None
             and body.at_boundary
             and data[: len(line)] == line
-            and data[-2:] == b"\r\n"
+            and data[-1] == _LF
+            and data[-2] == _CR
         ):
             if self._tail is not None:
                 self._tail.append(data)
             body.latest = data
-            body.sent += len(data)
-            self._write(data)
+            body.sent += size
+            write = self._write  # called as an attribute it would be taken for a method first
+            write(data)
         else:
             self._relaying.feed(data)
 
