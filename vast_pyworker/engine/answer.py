@@ -15,6 +15,7 @@ from .head import RequestHead
 from .response_head import ResponseHead
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus} | {499: "Client Closed Request"}
+_EVENTS = b"text/event-stream"
 BODILESS = frozenset((204, 304))
 COMMENT = b":\n\n"
 """Between events of a stream: what its readers must pass over."""
@@ -108,9 +109,16 @@ def json_error(message: str, **more: object) -> bytes:
     return json.dumps({"error": message, **more}).encode()
 
 
+def is_told_whole(content_type: bytes, sent: bytes) -> bool:
+    """Whether ``sent`` ends with the event after which OpenAI's clients hang up: all is said."""
+    if content_type.partition(b";")[0].strip().lower() != _EVENTS:
+        return False
+    return sent.rstrip().endswith((b"data: [DONE]", b"data:[DONE]"))
+
+
 def between_events(content_type: bytes, sent: bytes) -> bool:
     """Whether ``sent``, whole chunks, is the end of an event or the head of a stream of events."""
-    if content_type.partition(b";")[0].strip().lower() != b"text/event-stream":
+    if content_type.partition(b";")[0].strip().lower() != _EVENTS:
         return False
     is_head = sent.startswith(b"HTTP/1.") and sent.find(b"\r\n\r\n") == len(sent) - 4
     return is_head or sent.endswith((b"\n\n\r\n", b"\r\n\r\n\r\n"))
@@ -124,7 +132,7 @@ def error_frame(content_type: bytes, message: str, *, at_line_start: bool = Fals
     for it: empty.
     """
     kind = content_type.partition(b";")[0].strip().lower()
-    if kind == b"text/event-stream":
+    if kind == _EVENTS:
         error = {"message": message, "type": "upstream_error", "code": 502}
         return f"\n\nevent: error\ndata: {json.dumps({'error': error})}\n\n".encode()
     if kind in (b"application/x-ndjson", b"application/jsonl", b"application/x-jsonlines"):

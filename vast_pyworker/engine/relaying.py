@@ -16,6 +16,7 @@ from .answer import (
     COMMENT,
     between_events,
     error_frame,
+    is_told_whole,
     json_error,
     relayed_body,
     relayed_head,
@@ -222,11 +223,18 @@ class Relaying(Attempt):
         self._fail(503, message)
 
     def cancel(self) -> None:
-        """The client is gone: so is the work on the model server."""
+        """The client is gone: so is the work on the model server, unless all of it was told.
+
+        Many a client hangs up at the last event, before the last chunk, which is empty, is here.
+        """
         if self._over:
             return
         self._release_upstream()
-        self._end(Outcome.CANCELLED, "The client left.")
+        body = self._body
+        if body is not None and is_told_whole(self._content_type, body.latest):
+            self._end(FINISHED, "")
+        else:
+            self._end(Outcome.CANCELLED, "The client left.")
 
     def _end(self, outcome: Outcome, error: str) -> None:
         self._over = True

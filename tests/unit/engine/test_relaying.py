@@ -687,6 +687,31 @@ def test_the_model_server_is_left_as_soon_as_the_client_is_gone(
         assert bench.idle() == 0
 
 
+@pytest.mark.parametrize(
+    ("last", "outcome"),
+    [
+        (b"data: [DONE]\n\n", Outcome.FINISHED),
+        (b"data:[DONE]\r\n\r\n", Outcome.FINISHED),
+        (b'data: {"content": "[DONE]"}\n\n', Outcome.CANCELLED),
+    ],
+)
+def test_who_hangs_up_at_the_last_event_has_had_all_of_the_answer(
+    last: bytes, outcome: Outcome
+) -> None:
+    """OpenAI's clients do, before the last chunk, which has nothing in it, can be here."""
+    usage = b'data: {"usage": 1}\n\n'
+    script, gone, _ = silent_after(SSE + CHUNKED + chunk(usage), chunk(last))
+    with relaying(script) as bench:
+        wire = bench.ask()
+        wire.read_until(chunk(last))
+        wire.close()
+        assert gone.wait(5)
+        end = bench.seen.end()
+        assert (end.outcome, end.status) == (outcome, 200)
+        assert usage + last in end.tail
+        wait_until(bench.clean)
+
+
 def test_a_client_that_leaves_during_a_long_upload_to_the_model_server_is_noticed() -> None:
     started, over = threading.Event(), threading.Event()
 
