@@ -14,6 +14,7 @@ from typing import Protocol
 
 import pytest
 from chaos import Chaos
+from seeded import give_seeds, live_all
 
 from vast_pyworker.controller.budget import window_ends
 from vast_pyworker.controller.ledger.ledger import Ledger
@@ -183,30 +184,13 @@ def _shown(chaos: Chaos) -> str:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "seeds" in metafunc.fixturenames:
-        config = metafunc.config
-        one, count = config.getoption("--seed", None), config.getoption("--seeds", 1000)
-        chosen = [one] if one is not None else list(range(count))
-        blocks = [chosen[at : at + BLOCK] for at in range(0, len(chosen), BLOCK)]
-        metafunc.parametrize("seeds", blocks, ids=lambda block: f"{block[0]}-{block[-1]}")
+    give_seeds(metafunc, BLOCK)
 
 
 def test_after_any_history_all_is_as_it_is_wanted(
     seeds: list[int], request: pytest.FixtureRequest
 ) -> None:
-    alone = request.config.getoption("--seed", None) is not None
-    for seed in seeds:
-        said: list[str] = []
-        try:
-            live(seed, said.append if alone else lambda sentence: None)
-        except BaseException as exc:
-            exc.add_note(
-                f"seed {seed}: pytest tests/failures/test_convergence.py --seed {seed} -s"
-            ) if hasattr(exc, "add_note") else None
-            raise
-        finally:
-            if alone:
-                request.config.get_terminal_writer().write("\n".join(["", *said, ""]))
+    live_all(live, seeds, request)
 
 
 def test_the_same_seed_is_the_same_history() -> None:

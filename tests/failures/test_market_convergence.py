@@ -16,6 +16,7 @@ import pytest
 from chaos import AMPLE, DEADLINES
 from loop_rig import group, wishes
 from market_rig import Killed, MarketRig
+from seeded import give_seeds, live_all
 from sweep_ground import ground
 from test_convergence import given_up
 
@@ -175,25 +176,10 @@ def _check_end(history: History) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "seeds" in metafunc.fixturenames:
-        config = metafunc.config
-        one, count = config.getoption("--seed", None), config.getoption("--seeds", 1000)
-        chosen = [one] if one is not None else list(range(count // SHARE))
-        blocks = [chosen[at : at + BLOCK] for at in range(0, len(chosen), BLOCK)]
-        metafunc.parametrize("seeds", blocks, ids=lambda block: f"{block[0]}-{block[-1]}")
+    give_seeds(metafunc, BLOCK, SHARE)
 
 
 def test_after_any_history_at_the_market_all_is_as_it_is_wanted(
     seeds: list[int], request: pytest.FixtureRequest
 ) -> None:
-    alone = request.config.getoption("--seed", None) is not None
-    for seed in seeds:
-        said: list[str] = []
-        try:
-            live(seed, said.append)
-        except BaseException as exc:
-            name = Path(__file__).name
-            raise AssertionError(f"{exc}: pytest tests/failures/{name} --seed {seed} -s") from exc
-        finally:
-            if alone:
-                request.config.get_terminal_writer().write("\n".join(["", *said, ""]))
+    live_all(live, seeds, request)

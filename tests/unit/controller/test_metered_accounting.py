@@ -294,14 +294,20 @@ def test_one_that_is_closed_is_paid_until_then_and_runs_no_longer(tmp_path: Path
     ledger.close()
 
 
-def test_a_farewell_charges_each_once(tmp_path: Path) -> None:
+def paid_for_ten_seconds(tmp_path: Path) -> tuple[Ledger, Accounting]:
+    """One instance that runs, found at noon and ten seconds later."""
     ledger, clock = open_ledger(tmp_path), Clock()
     member = a_member(1, NOON)
     ledger.intents.write(member.intent)
     money = accounting(ledger, clock)
     for clock.at in (NOON, NOON + 10):
         money.pay([member], clock.at)
-    charges = spending.charges_between([member], NOON + 10, NOON + 20)
+    return ledger, money
+
+
+def test_a_farewell_charges_each_once(tmp_path: Path) -> None:
+    ledger, _ = paid_for_ten_seconds(tmp_path)
+    charges = spending.charges_between([a_member(1, NOON)], NOON + 10, NOON + 20)
     ledger.spend.accrue(charges, NOON + 20)
     assert ledger.spend.by_instance() == {1: 2000}
     assert ledger.spend.spent_micro(NOON) == 2000
@@ -309,12 +315,7 @@ def test_a_farewell_charges_each_once(tmp_path: Path) -> None:
 
 
 def test_lower_prices_are_kept_when_all_until_then_is_on_the_disk(tmp_path: Path) -> None:
-    ledger, clock = open_ledger(tmp_path), Clock()
-    member = a_member(1, NOON)
-    ledger.intents.write(member.intent)
-    money = accounting(ledger, clock)
-    for clock.at in (NOON, NOON + 10):
-        money.pay([member], clock.at)
+    ledger, money = paid_for_ten_seconds(tmp_path)
     money.lower({"i1": 0.18})
     ledger.abandon()
     again = open_ledger(tmp_path)
