@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -184,6 +185,17 @@ def test_a_port_that_is_taken_is_said_at_once(tmp_path: Path) -> None:
         port = str(taken.getsockname()[1])
         code, said = refused(tmp_path, "helloworld", "--port", port)
     assert code == 1 and f"Port {port} is taken" in said
+
+
+def test_a_port_that_another_web_server_has_is_no_controllers(tmp_path: Path) -> None:
+    stranger = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    threading.Thread(target=stranger.serve_forever, daemon=True).start()
+    with stranger:
+        port = stranger.server_address[1]
+        code, said = refused(tmp_path, "helloworld", "--port", str(port))
+        stranger.shutdown()
+    assert code == 1 and f"Port {port} is taken" in said
+    assert "Errno" not in said and "does not answer" in said
 
 
 def test_the_next_run_clears_away_what_one_that_was_killed_has_left(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -246,11 +246,10 @@ def _farewell(market: str) -> None:
 def _until_answers(url: str, who: str, ended: threading.Event) -> None:
     deadline = time.monotonic() + ANSWERS_WITHIN_S
     while time.monotonic() < deadline and not ended.is_set():
-        try:
-            with requests.get(url, timeout=5.0):
+        with suppress(requests.RequestException), requests.get(url, timeout=5.0) as answer:
+            if answer.ok:  # a stranger who has the port answers something else
                 return
-        except requests.RequestException:
-            ended.wait(0.1)
+        ended.wait(0.1)
     raise NotUp(f"{who} does not answer at {url}; what it said stands above.")
 
 
