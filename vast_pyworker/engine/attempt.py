@@ -39,13 +39,13 @@ class Attempt(msgspec.Struct, eq=False):  # a Struct is made in a third of a cla
     _request: bytes
     _observer: RelayObserver
     _server: Server
-    _ends_at: float  # by the server's clock, as is
+    _began_at: float  # by the server's clock, as is
     _since: float  # when the present wait began
-    _limit_s: float
+    _paused: bool
     _waiting_for: str = FIRST_BYTE
+    _limit_s: float = 0.0  # 0.0: the plan's, for a first byte
     _connection: UpstreamConnection | None = None
     _dialling: asyncio.Task[None] | None = None
-    _paused: bool = False
     _over: bool = False
     _retried: bool = False
 
@@ -67,17 +67,14 @@ class Attempt(msgspec.Struct, eq=False):  # a Struct is made in a third of a cla
         """Send over the idle connection used last, or over a new one."""
         pool = self._server.pools[self._plan.origin]
         idle = pool.idle
-        while idle:
-            connection = idle.pop()
-            transport = connection.transport
-            if not transport.is_closing():
-                self._connection = connection
-                connection.carried = self
-                if self._paused:
-                    transport.pause_reading()
-                transport.write(self._request)
-                return
-        self._dial(pool)
+        if not idle:
+            self._dial(pool)
+            return
+        connection = self._connection = idle.pop()
+        connection.carried = self
+        if self._paused:
+            connection.transport.pause_reading()
+        connection.transport.write(self._request)
 
     def _dial(self, pool: Pool) -> None:
         self._wait_for(CONNECT, self._plan.timeouts.connect_s)
@@ -112,7 +109,7 @@ class Attempt(msgspec.Struct, eq=False):  # a Struct is made in a third of a cla
         self._dial(connection.pool)
 
     def _is_stale(self, connection: UpstreamConnection) -> bool:
-        if self._retried or not connection.reused:
+        if self._retried or not connection.idle_since:
             return False
         soon = self._server.now - self._since < _STALE_S
         return soon or self._plan.method in _IDEMPOTENT

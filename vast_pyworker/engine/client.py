@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from vast_pyworker.errors import BadRequest
 
@@ -101,7 +101,7 @@ class ClientConnection(Connection):
             # Mostly one whole request, with the head of the one before and so of the same length.
             head, end = self._head, self._head_length
             if len(data) == self._whole and data[:end] == self._head_bytes and head is not None:
-                self._dispatch(head, data[end:])
+                self.server.dispatch(self, head, data[end:])
             else:
                 self._read_one(data)
 
@@ -111,7 +111,7 @@ class ClientConnection(Connection):
         if head is not None and head.length == len(data) - end <= self._longest_body:
             self._head, self._head_bytes = head, data[:end]
             self._head_length, self._whole = end, len(data)
-            self._dispatch(head, data[end:])
+            self.server.dispatch(self, head, data[end:])
         else:
             self._read(data)
 
@@ -168,7 +168,7 @@ class ClientConnection(Connection):
             return rest
         if length > self._longest_body:
             raise too_large(self._longest_body)
-        self._dispatch(head, data[end : end + length])
+        self.server.dispatch(self, head, data[end : end + length])
         return data[end + length :]
 
     def _start_collecting(self, head: RequestHead, data: bytes) -> None:
@@ -193,17 +193,8 @@ class ClientConnection(Connection):
             return
         self._collector = None
         self._buffer = collector.excess
-        self._dispatch(collector.head, collector.body())
+        self.server.dispatch(self, collector.head, collector.body())
         self._go_on()
-
-    def _dispatch(self, head: RequestHead, body: IO[bytes] | bytes) -> None:
-        server = self.server
-        self._deadline = FOREVER
-        request_id = head.request_id or server.new_request_id()
-        started_at = server.now if server.access_log is None else server.loop.time()
-        closes = not head.keep_alive
-        exchange = self.exchange = Exchange(self, head, body, request_id, started_at, closes)
-        server.dispatch(exchange)
 
     def finished(self, exchange: Exchange) -> None:
         """The answer is written: log it, then close or take the next request."""
@@ -215,7 +206,7 @@ class ClientConnection(Connection):
             self.close()
             return
         self._waiting_for = "request"
-        self._deadline = server.now + server.limits.idle_s
+        self._deadline = server.idle_until
         if self._buffer or self._reading_paused:
             self._go_on()
 
@@ -252,8 +243,10 @@ class ClientConnection(Connection):
 
     def check(self, now: float) -> None:
         exchange = self.exchange
-        if exchange is not None and exchange.relaying is not None:
-            exchange.relaying.check(now)
+        if exchange is not None:
+            self._deadline = FOREVER  # it is the client who waits
+            if exchange.relaying is not None:
+                exchange.relaying.check(now)
         if now >= self._deadline or now >= self._stalled_at:
             super().check(now)
 

@@ -92,22 +92,21 @@ class Exchange(msgspec.Struct, eq=False):  # a Struct is made in a third of a cl
         self.write(plain_answer(self.head, status, named, body, date=date, close=self.closes))
         self.finish()
 
-    def relay(self, plan: RelayPlan, body: bytes, observer: RelayObserver) -> None:
-        """Send the request on by ``plan`` and pass the answer back; ``observer`` is told of it."""
+    def relay(self, plan: RelayPlan, body: bytes | msgspec.Raw, observer: RelayObserver) -> None:
+        """Send the request on by ``plan`` and pass the answer back; ``observer`` is told of it.
+
+        It, and no longer ``on_gone``, is told where the client leaves.
+        """
         if self.over:
             observer.on_end(RelayEnd(Outcome.CANCELLED, None, error="The client left."))
             return
-        if self.on_gone is not None:  # it is the relaying that is told from now on
-            self.on_gone = None
         client = self.client
         request = plan.render(self.head, body, self.request_id)
         server = client.server
         now = server.now
         relaying = self.relaying = Relaying(
-            self, plan, request, observer, server, now + plan.total_s, now, plan.first_byte_s
+            self, plan, request, observer, server, now, now, client.write_paused
         )
-        if client.write_paused:
-            relaying.pause(True)
         relaying.start()
 
     def begin(self, status: int, close: bool) -> None:

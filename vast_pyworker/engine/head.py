@@ -50,7 +50,8 @@ class RequestHead:
     ``length`` is that of the body that follows, -1 where only its chunks tell,
     ``request_id`` None where no usable X-Request-ID was. ``authorization`` (text) and
     ``content_type`` are the headers of that name, None where there is none.
-    ``keep_alive`` is False for HTTP/1.0. ``upgrade`` is ``websocket`` or None.
+    ``closes``: the connection ends with the answer, as with HTTP/1.0. ``upgrade`` is ``websocket``
+    or None.
     Instances are shared between requests with equal heads: nobody changes them, but ``memo`` may
     hold what callers derive from the headers that like requests have in common; ``latest`` is the
     last thing derived from all of this one's, and what it was derived for; ``handler`` is who
@@ -60,13 +61,13 @@ class RequestHead:
     __slots__ = (
         "authorization",
         "chunked",
+        "closes",
         "content_length",
         "content_type",
         "expects_continue",
         "fields",
         "handler",
         "headers",
-        "keep_alive",
         "latest",
         "length",
         "memo",
@@ -91,7 +92,7 @@ class RequestHead:
         self.fields = merged(headers)
         self.content_length, self.chunked = _request_framing(headers, self.fields, minor)
         self.length = -1 if self.chunked else self.content_length or 0
-        self.keep_alive = minor == 1 and keeps_alive(self.fields, minor)
+        self.closes = minor == 0 or not keeps_alive(self.fields, minor)
         self.expects_continue = _expects_continue(self.fields, minor)
         self.upgrade = self._upgrade()
         self.request_id = _request_id(self.fields)
@@ -118,7 +119,7 @@ class RequestHead:
         copy.headers, copy.fields = (*self.headers, *varying), fields
         copy.content_length, copy.chunked = size, self.chunked
         copy.length = -1 if self.chunked else size or 0
-        copy.keep_alive, copy.expects_continue = self.keep_alive, self.expects_continue
+        copy.closes, copy.expects_continue = self.closes, self.expects_continue
         copy.upgrade = None
         copy.request_id = _request_id(fields)
         copy.authorization, copy.content_type = self.authorization, self.content_type

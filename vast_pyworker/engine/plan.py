@@ -74,14 +74,13 @@ class RelayEnd(msgspec.Struct, frozen=True, gc=False):
     """How a relayed request ended.
 
     ``status`` is the model server's, None where it gave none; ``tail`` the last bytes of its
-    answer's body (at most a few pieces), empty unless the plan keeps it; ``bytes_sent`` what went
-    to the client; ``error`` one sentence where the outcome is failed.
+    answer's body (at most a few pieces), empty unless the plan keeps it; ``error`` one sentence
+    where the outcome is failed.
     """
 
     outcome: Outcome
     status: int | None
     tail: bytes = b""
-    bytes_sent: int = 0
     error: str = ""
 
 
@@ -158,7 +157,7 @@ class RelayPlan:
         self.shared = shared
         self._set = _NOT_FORWARDED.union(name.lower() for name, _ in headers)
 
-    def render(self, head: RequestHead, body: bytes, request_id: bytes) -> bytes:
+    def render(self, head: RequestHead, body: bytes | msgspec.Raw, request_id: bytes) -> bytes:
         """The request as it goes to the model server."""
         known, prefix = head.latest
         if known is not self:

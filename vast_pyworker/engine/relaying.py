@@ -33,6 +33,7 @@ from .tunnel import Tunnel
 log = logging.getLogger(__name__)
 
 FINISHED, FAILED = Outcome.FINISHED, Outcome.FAILED  # looked up once: an enum is slow at it
+_SERVED = RelayEnd(FINISHED, 200)  # how nearly all end where no tail is kept
 
 
 class Relaying(Attempt):
@@ -190,12 +191,13 @@ class Relaying(Attempt):
 
     def _complete(self, reusable: bool) -> None:
         self._give_back(reusable)
-        status = self._exchange.status
+        exchange = self._exchange
+        status = exchange.status
         if status >= 500 or status == 429:
             self._end(FAILED, f"The model server answered {status}.")
         else:
-            self._end(FINISHED, "")
-        self._exchange.finish()
+            self._end(FINISHED)
+        exchange.finish()
 
     def _fail(self, status: int, message: str) -> None:
         """The model server is to blame; tell the client in the way that is still open."""
@@ -232,21 +234,24 @@ class Relaying(Attempt):
         self._release_upstream()
         body = self._body
         if body is not None and is_told_whole(self._content_type, body.latest):
-            self._end(FINISHED, "")
+            self._end(FINISHED)
         else:
             self._end(Outcome.CANCELLED, "The client left.")
 
-    def _end(self, outcome: Outcome, error: str) -> None:
+    def _end(self, outcome: Outcome, error: str = "") -> None:
         self._over = True
-        exchange = self._exchange
+        exchange, body, pieces = self._exchange, self._body, self._tail
         exchange.relaying = None
-        if self._body is not None:
-            exchange.bytes_sent += self._body.sent
-        tail = b""
-        if self._tail:
-            chunked = isinstance(self._body, ChunkedBody | UnchunkedBody)
-            tail = payload_of(b"".join(self._tail), chunked)
-        end = RelayEnd(outcome, exchange.status or None, tail, exchange.bytes_sent, error)
+        if body is not None:
+            exchange.bytes_sent += body.sent
+        if outcome is FINISHED and exchange.status == 200 and not pieces:
+            end = _SERVED
+        else:
+            tail = b""
+            if pieces:
+                chunked = isinstance(body, ChunkedBody | UnchunkedBody)
+                tail = payload_of(b"".join(pieces), chunked)
+            end = RelayEnd(outcome, exchange.status or None, tail, error)
         try:
             self._observer.on_end(end)
         except Exception:  # an observer's fault must not leave the client without an end
@@ -277,9 +282,10 @@ class Relaying(Attempt):
                 self._observer.on_progress()
             elif now - self._since > self._server.limits.comment_s:
                 self._keep_alive(body, now)
-        if now > self._ends_at:
-            self._fail(504, f"The request took longer than {self._plan.total_s:g} s.")
-        elif now > self._since + self._limit_s and not self._paused:
+        plan = self._plan
+        if now > self._began_at + plan.total_s:
+            self._fail(504, f"The request took longer than {plan.total_s:g} s.")
+        elif now > self._since + (self._limit_s or plan.first_byte_s) and not self._paused:
             self._fail(504, f"The model server was waited for too long ({self._waiting_for}).")
 
     def _keep_alive(self, body: Body, now: float) -> None:

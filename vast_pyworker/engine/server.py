@@ -17,13 +17,14 @@ import time
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from socket import AF_UNIX, socket
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from vast_pyworker.errors import BadRequest
 
 from .answer import json_error
 from .client import ClientConnection
 from .exchange import Exchange
+from .head import RequestHead
 from .limits import Limits
 from .relaying import Relaying
 from .threads import HandlerThreads
@@ -70,6 +71,7 @@ class Server:
         self.draining = False
         self.replaced = False  # while draining: a successor listens on the same sockets
         self.now = loop.time()
+        self.idle_until = self.now + self.limits.idle_s  # of who has been answered just now
         self.date_line = b""
         self._threads = threads
         self.access_log = access_log
@@ -118,9 +120,15 @@ class Server:
     def closed(self, connection: ClientConnection) -> None:
         self.connections.discard(connection)
 
-    def dispatch(self, exchange: Exchange) -> None:
-        """Give a request to its native handler, or to the application in a thread."""
-        head = exchange.head
+    def dispatch(
+        self, client: ClientConnection, head: RequestHead, body: IO[bytes] | bytes
+    ) -> None:
+        """Give a whole request to its native handler, or to the application in a thread."""
+        started_at = self.now if self.access_log is None else self.loop.time()
+        request_id = head.request_id or self.new_request_id()
+        exchange = client.exchange = Exchange(
+            client, head, body, request_id, started_at, head.closes
+        )
         if self.draining and head.path not in self.served_while_draining:
             self._refuse(exchange, 503, "This server is shutting down; try another.")
             return
@@ -163,6 +171,7 @@ class Server:
         """Ten times a second: the coarse clock, the Date header, everything that waits."""
         self._sweep = self.loop.call_later(SWEEP_S, self._tick)
         now = self.now = self.loop.time()
+        self.idle_until = now + self.limits.idle_s
         wall = int(time.time())
         if wall != self._date_at:
             self._date_at = wall

@@ -78,4 +78,4 @@ class Tunnel:
         self._over = True
         exchange = self._exchange
         exchange.relaying = None
-        self._observer.on_end(RelayEnd(outcome, 101, b"", exchange.bytes_sent, error))
+        self._observer.on_end(RelayEnd(outcome, 101, b"", error))

@@ -38,7 +38,6 @@ class UpstreamConnection(asyncio.Protocol):
         "head_length",
         "idle_since",
         "pool",
-        "reused",
         "transport",
         "whole",
     )
@@ -48,8 +47,7 @@ class UpstreamConnection(asyncio.Protocol):
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.carried: Carried | None = None
-        self.reused = False
-        self.idle_since = 0.0
+        self.idle_since = 0.0  # by the server's clock; 0.0 before its first answer
         # Of the answer before, for the next is likely to have the same, and the same length.
         self.head_bytes = b""
         self.head: ResponseHead | None = None
@@ -68,8 +66,13 @@ class UpstreamConnection(asyncio.Protocol):
         carried = self.carried
         if carried is not None:
             carried.feed(data)
-        else:
-            self.transport.abort()  # an answer to nothing: the framing cannot be trusted any more
+        else:  # an answer to nothing: the framing cannot be trusted any more
+            self.pool.forget(self)
+            self.transport.abort()
+
+    def eof_received(self) -> None:
+        """No request may go this way any more; ``connection_lost`` follows."""
+        self.pool.forget(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         carried, self.carried = self.carried, None
@@ -94,13 +97,9 @@ class UpstreamConnection(asyncio.Protocol):
     def release(self) -> None:
         """The answer is complete and nothing came after it: the connection may be used again."""
         self.carried = None
-        self.reused = True
         pool = self.pool
-        if len(pool.idle) < MOST_IDLE:
-            self.idle_since = pool.now
-            pool.idle.append(self)
-        else:
-            self.transport.close()
+        self.idle_since = pool.now
+        pool.idle.append(self)
 
     def drop(self) -> None:
         """Give up the connection, and with it whatever the model server does for it."""
@@ -135,14 +134,15 @@ class Pool:
         return UpstreamConnection(self)
 
     def forget(self, connection: UpstreamConnection) -> None:
-        if connection.reused and connection in self.idle:
+        if connection.idle_since and connection in self.idle:
             self.idle.remove(connection)
 
     def sweep(self, now: float) -> None:
-        """Called four times a second: close what has been idle for too long, the oldest first."""
+        """Called four times a second: close what is idle for too long, or one too many."""
         self.now = now
-        while self.idle and now - self.idle[0].idle_since > IDLE_S:
-            self.idle.pop(0).transport.close()
+        idle = self.idle
+        while idle and (len(idle) > MOST_IDLE or now - idle[0].idle_since > IDLE_S):
+            idle.pop(0).transport.close()  # the oldest
 
     def close(self) -> None:
         while self.idle:

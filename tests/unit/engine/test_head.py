@@ -238,7 +238,7 @@ def test_names_addresses_and_an_empty_host_are_taken(host: bytes) -> None:
     ],
 )
 def test_who_keeps_the_connection(line: bytes, headers: bytes, keeps: bool) -> None:
-    assert parse_request_head(request(headers, line)).keep_alive is keeps
+    assert parse_request_head(request(headers, line)).closes is not keeps
 
 
 def test_the_only_expectation_is_100_continue() -> None:

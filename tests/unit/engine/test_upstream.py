@@ -136,8 +136,9 @@ def test_what_was_idle_too_long_is_closed_oldest_first(clock: Clock) -> None:
 def test_no_more_than_so_many_stay_idle(clock: Clock) -> None:
     for _ in range(MOST_IDLE + 1):
         clock.idle(at=1.0)
+    clock.pool.sweep(1.0)
     assert len(clock.pool) == MOST_IDLE
-    assert clock.transports[-1].ended == "closed"
+    assert [transport.ended for transport in clock.transports[:2]] == ["closed", ""]
 
 
 def test_an_idle_connection_that_is_lost_is_forgotten(clock: Clock) -> None:
@@ -150,6 +151,13 @@ def test_bytes_on_an_idle_connection_end_it(clock: Clock) -> None:
     connection = clock.idle(at=1.0)
     connection.data_received(b"HTTP/1.1 408 Timeout\r\n\r\n")
     assert clock.transports[0].ended == "aborted"
+    assert len(clock.pool) == 0
+
+
+def test_an_idle_connection_that_is_about_to_close_gets_no_request(clock: Clock) -> None:
+    connection = clock.idle(at=1.0)
+    connection.eof_received()
+    assert len(clock.pool) == 0
 
 
 def test_idle_connections_do_not_stay_for_ever() -> None:

@@ -125,7 +125,8 @@ class Accounting:
         """
         if not (work >= 0.0 and work < inf):
             raise ValueError(f"work must be finite and not negative, not {work!r}")
-        ticket = Ticket(self, route, work, request_idx, reqnum, session, self.now())
+        now = self.now  # called as an attribute it would be taken for a method first
+        ticket = Ticket(self, route, work, request_idx, reqnum, session, now())
         self._held.add(ticket)
         return ticket
 

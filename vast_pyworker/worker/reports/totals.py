@@ -75,22 +75,28 @@ class Route:
 
     def post(self, tickets: Sequence[Ticket]) -> None:
         """Add ended requests; measured work replaces the estimate in what their outcome counts."""
-        usual = [
-            ticket.work
+        # How long those took that never waited, and whose answers came whole.
+        durations = [
+            ticket.completed_at - ticket.entered_at
             for ticket in tickets
             if ticket.outcome is FINISHED
+            and ticket.started_at == ticket.entered_at
+            and not ticket.first_byte_at
             and ticket.measured is None
             and not ticket.reason
             and not ticket.is_session
         ]
-        if len(usual) < len(tickets):
+        count = len(durations)
+        if count < len(tickets):
             self._post_each(tickets)
             return
-        work = sum(usual)
+        work = sum([ticket.work for ticket in tickets])
         self.received += work
-        self.requests[SUCCESS] += len(usual)
+        self.requests[SUCCESS] += count
         self.work[SUCCESS] += work
-        self._time(tickets)
+        self._duration.observe(durations)
+        self._queue_wait.observe([0.0] * count)
+        self._first_byte.observe(durations)  # each has no other first byte than its last
 
     def _post_each(self, tickets: Sequence[Ticket]) -> None:
         timed: list[Ticket] = []
@@ -121,13 +127,7 @@ class Route:
         )
 
     def _time(self, tickets: Sequence[Ticket]) -> None:
-        durations = [t.completed_at - t.entered_at for t in tickets]
-        self._duration.observe(durations)
-        # An answer that came whole has no first byte of its own.
-        if not [t for t in tickets if t.first_byte_at or t.started_at != t.entered_at]:
-            self._queue_wait.observe([0.0] * len(durations))
-            self._first_byte.observe(durations)
-            return
+        self._duration.observe([t.completed_at - t.entered_at for t in tickets])
         started = [ticket for ticket in tickets if ticket.started_at]
         self._queue_wait.observe([t.started_at - t.entered_at for t in started])
         self._first_byte.observe(

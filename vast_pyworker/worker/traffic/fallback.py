@@ -134,7 +134,7 @@ class _Run:
         self._answer = self._session.request(
             plan.method,
             f"{plan.origin.url}{target}",
-            data=self._passage.body or None,
+            data=bytes(self._passage.body) or None,
             headers=self._headers(environ),
             stream=True,
             timeout=waits,

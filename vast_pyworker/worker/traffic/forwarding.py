@@ -10,6 +10,8 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Raw
+
 from vast_pyworker.engine import Exchange, RelayPlan
 from vast_pyworker.errors import Refused
 from vast_pyworker.model import Outcome
@@ -82,9 +84,6 @@ class ForwardRoute:
         self.plan = self._plan(worker, ())
         self.json_plan = self._plan(worker, _JSON_HEADER)
         self._worker = worker
-        # Bound once: these are called for every request.
-        self._check = worker.gatekeeper.check
-        self._begin = worker.accounting.begin
 
     def _plan(self, worker: Worker, headers: tuple[tuple[bytes, bytes], ...]) -> RelayPlan:
         return RelayPlan(
@@ -118,7 +117,7 @@ class ForwardRoute:
 
     def admit(
         self,
-        body: bytes,
+        body: bytes | Raw,
         kind: bytes | None,
         authorization: str | None,
         ticket: Ticket | None = None,
@@ -137,18 +136,21 @@ class ForwardRoute:
             if kind == JSON or not kind or not body or is_json(kind):
                 envelope = open_envelope(body)
                 session_id = envelope.session_id
+                sent = envelope.sent
+                payload = read_object(sent)
                 if self.signed:
-                    self._check(envelope, authorization)
+                    worker.gatekeeper.check(envelope, authorization)
                     grant = envelope.grant
                     if grant is not None and type(grant.request_idx) is int:
                         request_idx = grant.request_idx
                     else:
                         request_idx = request_idx_of(envelope.auth)
-                if self.has_payload:
-                    payload = read_object(envelope.payload_bytes)
+                if not self.has_payload:
+                    payload = _NOTHING
                 if body:
-                    body = envelope.payload_bytes
-                    plan = plan if kind else self.json_plan
+                    body = sent
+                    if not kind:
+                        plan = self.json_plan
             elif self.signed:
                 worker.gatekeeper.check_grant(None, authorization)
             if session_id is not None:
@@ -162,7 +164,7 @@ class ForwardRoute:
             raise
         if ticket is None:
             # By position, which is cheaper than by name.
-            ticket = self._begin(self.name, units, request_idx, None, session_id)
+            ticket = worker.accounting.begin(self.name, units, request_idx, None, session_id)
         else:
             book(worker, ticket, units, request_idx, session_id)
         return Passage(worker, ticket, plan, self.gate, self.work, payload, body)

@@ -60,7 +60,7 @@ class Passage(msgspec.Struct, eq=False):
     gate: Gate
     work: Work
     payload: Payload
-    body: bytes
+    body: bytes | msgspec.Raw
     _exchange: Exchange = None  # type: ignore[assignment]  # until it begins
     _alarm: asyncio.TimerHandle | None = None
 
@@ -144,6 +144,8 @@ class Passage(msgspec.Struct, eq=False):
 
     def on_end(self, end: RelayEnd) -> None:
         outcome, status = end.outcome, end.status
+        worker, ticket = self._worker, self.ticket
+        books = worker.accounting
         held_s = work = at = None
         reason = ""
         if outcome is FINISHED:
@@ -151,25 +153,21 @@ class Passage(msgspec.Struct, eq=False):
                 reason = CLIENT_ERROR
             elif status != 101:  # how long a WebSocket was open tells nothing about a request
                 # The model has answered: what that took, and what it was worth.
-                at = self._worker.accounting.now()
-                held_s = at - self.ticket.started_at
+                now = books.now
+                at = now()
+                held_s = at - ticket.started_at
                 if end.tail:
                     work = self.work.after(self.payload, end.tail)
         self.gate.leave(held_s)
-        self._end(outcome, work, reason, at)
+        worker.passages.discard(self)
+        books.end(ticket, outcome, work, reason, at)
         if outcome is CANCELLED:
             self._tell_cancelled()
 
-    def _end(
-        self,
-        outcome: Outcome,
-        work: float | None = None,
-        reason: str = "",
-        at: float | None = None,
-    ) -> None:
-        worker = self._worker
-        worker.passages.discard(self)
-        worker.accounting.end(self.ticket, outcome, work, reason, at)
+    def _end(self, outcome: Outcome) -> None:
+        """End a request that was never relayed."""
+        self._worker.passages.discard(self)
+        self.ticket.end(outcome)
 
     def _tell_cancelled(self) -> None:
         tell = self._worker.on_cancelled

@@ -48,10 +48,11 @@ class Work:
         return self._calculate is not None
 
     def before(self, payload: Payload) -> float:
-        if self._calculate is None:
+        calculate = self._calculate
+        if calculate is None:
             return self._default
         try:
-            value = self._calculate(payload)
+            value = calculate(payload)
         except Invalid:
             raise
         except Exception as exc:  # a calculator is a fork's code, fed with a stranger's payload
