@@ -112,6 +112,7 @@ class Rig:
         self.client, self.upstream = FakeTransport(), FakeTransport()
         pool = server.pools[plan.origin]
         self.connection = UpstreamConnection(pool)
+        self.upstream.set_protocol(self.connection)
         self.connection.connection_made(self.upstream)
         pool.idle.append(self.connection)
         server.native = {
@@ -127,9 +128,9 @@ class Rig:
         )
         for piece in pieces:
             if not self.upstream.ended:
-                self.connection.data_received(piece)
+                self.upstream.get_protocol().data_received(piece)
         if closes or self.upstream.ended:
-            self.connection.connection_lost(None)
+            self.upstream.get_protocol().connection_lost(None)
         self.protocol.connection_lost(None)
         return self.client.written
 
@@ -158,7 +159,9 @@ def a_rig(server: tuple[Server, RelayPlan]) -> Iterator[Rig]:
     yield rig
     assert not server[0].connections
     assert rig.seen.end is not None
-    server[0].pools[server[1].origin].idle.clear()
+    idle = server[0].pools[server[1].origin].idle
+    assert all(kept.transport.get_protocol() is kept for kept in idle)
+    idle.clear()
 
 
 HEADS = st.sampled_from(

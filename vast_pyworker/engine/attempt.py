@@ -67,10 +67,13 @@ class Attempt(msgspec.Struct, eq=False):  # a Struct is made in a third of a cla
         """Send over the idle connection used last, or over a new one."""
         pool = self._server.pools[self._plan.origin]
         idle = pool.idle
-        if not idle:
+        if idle:
+            self._send_over(idle.pop())
+        else:
             self._dial(pool)
-            return
-        connection = self._connection = idle.pop()
+
+    def _send_over(self, connection: UpstreamConnection) -> None:
+        self._connection = connection
         connection.carried = self
         if self._paused:
             connection.transport.pause_reading()
@@ -82,21 +85,20 @@ class Attempt(msgspec.Struct, eq=False):  # a Struct is made in a third of a cla
 
     async def _dialled(self, pool: Pool) -> None:
         try:
-            connection = await pool.dial()
+            await pool.dial(self._reached)
         except OSError as exc:
             reason = exc.strerror or str(exc) or type(exc).__name__
             self._dialling = None
             self._fail(502, f"The model server at {pool.origin} cannot be reached: {reason}.")
-            return
+
+    def _reached(self, connection: UpstreamConnection) -> None:
+        """There is a connection; not after a turn of the loop more, when the task learns of it."""
         self._dialling = None
         if self._over:
             connection.drop()
-        elif connection.transport.is_closing():
-            self._fail(502, "The model server closed the connection without an answer.")
         else:
             self._wait_for(FIRST_BYTE, self._plan.timeouts.first_byte_s)
-            pool.idle.append(connection)
-            self.start()  # takes the one that was put there last
+            self._send_over(connection)
 
     def _wait_for(self, what: str, limit_s: float) -> None:
         """A new wait begins; ``limit_s`` 0: for as long as it takes."""

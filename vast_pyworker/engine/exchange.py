@@ -122,6 +122,15 @@ class Exchange(msgspec.Struct, eq=False):  # a Struct is made in a third of a cl
             self.bytes_sent += len(data)
             self.client.transport.write(data)
 
+    def unbuffered(self) -> Callable[[bytes], None]:
+        """How to send many small pieces of the answer, framed already: each is out at once.
+
+        Elsewise uvloop keeps what is written until it has read from all who have sent something.
+        """
+        transport = self.client.transport
+        transport.set_write_buffer_limits(high=1)
+        return transport.write
+
     def finish(self) -> None:
         """The answer is complete."""
         if not self.over:

@@ -15,9 +15,20 @@ class FakeTransport(asyncio.Transport):
         self.ended = ""
         self.reading = True
         self.ended_writing = False
+        self._protocol: asyncio.BaseProtocol | None = None
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return ("127.0.0.1", 50000) if name == "peername" else default
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._protocol = protocol
+
+    def get_protocol(self) -> Any:
+        """Who is to be told of what comes; a test does that itself."""
+        return self._protocol
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Nothing is ever kept."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if not self.ended:

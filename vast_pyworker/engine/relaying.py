@@ -150,8 +150,7 @@ class Relaying(Attempt):
             self._complete(not body.excess)
         else:
             if isinstance(body, ChunkedBody) and self._connection is not None:
-                write = exchange.client.transport.write
-                self._connection.carried = ChunkStream(self, body, write, self._tail)
+                ChunkStream(self, self._connection, body, exchange.unbuffered(), self._tail)
             self._wait_for(MORE, self._plan.timeouts.silence_s)
             if len(self._request) <= SENT_AT_ONCE:
                 self._request = b""  # it will not be sent again
@@ -274,7 +273,7 @@ class Relaying(Attempt):
 
     def check(self, now: float) -> None:
         """Called four times a second: measure the waits, tell of progress."""
-        body = self._body
+        body, plan = self._body, self._plan
         if body is not None:
             if body.sent != body.sent_before:
                 body.sent_before = body.sent
@@ -282,7 +281,6 @@ class Relaying(Attempt):
                 self._observer.on_progress()
             elif now - self._since > self._server.limits.comment_s:
                 self._keep_alive(body, now)
-        plan = self._plan
         if now > self._began_at + plan.total_s:
             self._fail(504, f"The request took longer than {plan.total_s:g} s.")
         elif now > self._since + (self._limit_s or plan.first_byte_s) and not self._paused:

@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 NativeHandler = Callable[[Exchange], None]
 SWEEP_S = 0.25
+_CHECKED_AT_ONCE = 32
 _BACKLOG = 4096
 _CLOSE_S = 1.0
 _LAST_DIGITS = tuple(b"%02x" % number for number in reversed(range(256)))
@@ -79,6 +80,7 @@ class Server:
         self._listeners: list[asyncio.AbstractServer] = []
         self._id_blocks = map((os.urandom(4).hex().encode() + b"-%x").__mod__, itertools.count())
         self._request_ids: list[bytes] = []
+        self._unchecked: list[ClientConnection] = []
         self._sweep = loop.call_soon(self._tick)
         self._date_at = 0
 
@@ -168,7 +170,7 @@ class Server:
             self.access_log.refused(connection.peer, refusal)
 
     def _tick(self) -> None:
-        """Ten times a second: the coarse clock, the Date header, everything that waits."""
+        """Four times a second: the coarse clock, the Date header, everything that waits."""
         self._sweep = self.loop.call_later(SWEEP_S, self._tick)
         now = self.now = self.loop.time()
         self.idle_until = now + self.limits.idle_s
@@ -176,13 +178,21 @@ class Server:
         if wall != self._date_at:
             self._date_at = wall
             self.date_line = f"Date: {formatdate(wall, usegmt=True)}\r\n".encode()
-        for connection in tuple(self.connections):
-            try:
-                connection.check(now)
-            except Exception:  # an observer's fault must not stop the clock of all the others
-                log.exception("A connection could not be checked.")
         for pool in self.pools.values():
             pool.sweep(now)
+        self._unchecked = list(self.connections)
+        self._check_some()
+
+    def _check_some(self) -> None:
+        """Check so many that nobody waits for it; the others after what has come meanwhile."""
+        unchecked = self._unchecked
+        for _ in range(min(len(unchecked), _CHECKED_AT_ONCE)):
+            try:
+                unchecked.pop().check(self.now)
+            except Exception:  # an observer's fault must not stop the clock of all the others
+                log.exception("A connection could not be checked.")
+        if unchecked:
+            self.loop.call_soon(self._check_some)
 
     def drain(self, *, listening: bool) -> None:
         """Begin no request any more, close idle connections, and each other one after its answer.
@@ -215,6 +225,7 @@ class Server:
         """Cut what is left, and return once everybody has been told."""
         self._stop_listening()
         self._sweep.cancel()
+        self._unchecked = []
         for relaying in self.relayings:
             if isinstance(relaying, Relaying):
                 relaying.interrupt("This server is shutting down; try another.")

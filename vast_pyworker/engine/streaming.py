@@ -6,6 +6,7 @@ that is not such a piece (several chunks, parts of one, the last one, an end) is
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -14,31 +15,35 @@ from .framing import FIRST_LINES, REMEMBERED_BYTES, ChunkedBody
 
 if TYPE_CHECKING:
     from .relaying import Relaying
+    from .upstream import UpstreamConnection
 
 _CR, _LF = b"\r\n"
 
 
-class ChunkStream:
-    """What a connection carries while an answer in chunks goes to a client that takes chunks.
+class ChunkStream(asyncio.Protocol):
+    """In a connection's place while an answer in chunks comes for a client that takes chunks.
 
     ``write`` is the client's transport's; ``tail`` keeps the last pieces where somebody reads them.
     """
 
-    __slots__ = ("_body", "_relaying", "_tail", "_write")
+    __slots__ = ("_body", "_connection", "_relaying", "_tail", "_write")
 
     def __init__(
         self,
         relaying: Relaying,
+        connection: UpstreamConnection,
         body: ChunkedBody,
         write: Callable[[bytes], None],
         tail: deque[bytes] | None,
     ) -> None:
         self._relaying = relaying
+        self._connection = connection
         self._body = body
         self._write = write
         self._tail = tail
+        connection.transport.set_protocol(self)
 
-    def feed(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
         body = self._body
         size = len(data)
         line = FIRST_LINES[size] if size <= REMEMBERED_BYTES else None
@@ -57,9 +62,17 @@ class ChunkStream:
             write(data)
         else:
             self._relaying.feed(data)
+            if body.ended:
+                self._connection.transport.set_protocol(self._connection)
 
-    def lost(self, exc: Exception | None) -> None:
-        self._relaying.lost(exc)
+    def eof_received(self) -> None:
+        self._connection.eof_received()
 
-    def upstream_paused(self, paused: bool) -> None:
-        self._relaying.upstream_paused(paused)
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connection.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._connection.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._connection.resume_writing()

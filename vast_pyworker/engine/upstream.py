@@ -7,6 +7,7 @@ send is decided before, by admission.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from .plan import Origin
@@ -37,6 +38,7 @@ class UpstreamConnection(asyncio.Protocol):
         "head_bytes",
         "head_length",
         "idle_since",
+        "on_made",
         "pool",
         "transport",
         "whole",
@@ -44,8 +46,11 @@ class UpstreamConnection(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(
+        self, pool: Pool, on_made: Callable[[UpstreamConnection], None] | None = None
+    ) -> None:
         self.pool = pool
+        self.on_made = on_made
         self.carried: Carried | None = None
         self.idle_since = 0.0  # by the server's clock; 0.0 before its first answer
         # Of the answer before, for the next is likely to have the same, and the same length.
@@ -61,6 +66,9 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
+        on_made, self.on_made = self.on_made, None
+        if on_made is not None:
+            on_made(self)
 
     def data_received(self, data: bytes) -> None:
         carried = self.carried
@@ -119,19 +127,17 @@ class Pool:
     def __len__(self) -> int:
         return len(self.idle)
 
-    async def dial(self) -> UpstreamConnection:
-        """A new connection; raises OSError."""
-        origin = self.origin
-        if origin.unix_path is not None:
-            _, connection = await self._loop.create_unix_connection(self._make, origin.unix_path)
-        else:
-            _, connection = await self._loop.create_connection(
-                self._make, origin.host, origin.port, ssl=origin.tls
-            )
-        return connection
+    async def dial(self, on_made: Callable[[UpstreamConnection], None]) -> None:
+        """Make a new connection, which ``on_made`` gets as soon as it is open; raises OSError."""
+        origin, loop = self.origin, self._loop
 
-    def _make(self) -> UpstreamConnection:
-        return UpstreamConnection(self)
+        def make() -> UpstreamConnection:
+            return UpstreamConnection(self, on_made)
+
+        if origin.unix_path is not None:
+            await loop.create_unix_connection(make, origin.unix_path)
+        else:
+            await loop.create_connection(make, origin.host, origin.port, ssl=origin.tls)
 
     def forget(self, connection: UpstreamConnection) -> None:
         if connection.idle_since and connection in self.idle:

@@ -13,7 +13,10 @@ import pytest
 import uvloop
 
 from vast_pyworker.engine import Exchange, Origin, RelayPlan
+from vast_pyworker.engine.client import ClientConnection
+from vast_pyworker.engine.fake_transport import FakeTransport
 from vast_pyworker.engine.fakes import Message, ScriptedServer, Wire, connect, whole
+from vast_pyworker.engine.limits import Limits
 from vast_pyworker.engine.running import RunningServer
 
 TEXT = (("Content-Type", "text/plain"),)
@@ -252,6 +255,20 @@ def test_a_fault_in_one_check_does_not_stop_the_clock(caplog: pytest.LogCaptureF
             wait_until(lambda: "could not be checked" in caplog.text)
             ticked = server.call(lambda: server.server.now)
             wait_until(lambda: server.call(lambda: server.server.now) > ticked + 0.1)
+
+
+def test_every_connection_of_many_is_checked() -> None:
+    """More than one turn of the loop takes on: none is passed over."""
+    with serving(limits=Limits(head_s=0.1)) as (_, running, _):
+        server = running.server
+        transports = [FakeTransport() for _ in range(100)]
+        for transport in transports:
+            running.call(
+                lambda transport=transport: ClientConnection(server).connection_made(transport)
+            )
+        wait_until(lambda: all(transport.ended for transport in transports))
+        for connection in running.call(lambda: list(server.connections)):
+            running.call(lambda connection=connection: connection.connection_lost(None))
 
 
 def test_pools_are_one_per_origin() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vast_pyworker.engine.fake_transport import FakeTransport
 from vast_pyworker.engine.framing import LAST_CHUNK, ChunkedBody, chunk
 from vast_pyworker.engine.streaming import ChunkStream
 from vast_pyworker.errors import BadResponse
@@ -17,10 +18,14 @@ WHOLE = chunk(b"data: 1\n\n")
 
 
 class Rest:
-    """Does with a body what a relaying does, and keeps what it was left with."""
+    """Does with a body what a relaying does, and keeps what it was left with.
+
+    The connection too that the answer comes over.
+    """
 
     def __init__(self, body: ChunkedBody) -> None:
         self.body = body
+        self.transport = FakeTransport()
         self.fed: list[bytes] = []
         self.told: list[Any] = []
         self.written: list[bytes] = []
@@ -31,25 +36,32 @@ class Rest:
         if out:
             self.written.append(out)
 
-    def lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         self.told.append(exc)
 
-    def upstream_paused(self, paused: bool) -> None:
-        self.told.append(paused)
+    def eof_received(self) -> None:
+        self.told.append("end")
+
+    def pause_writing(self) -> None:
+        self.told.append("pause")
+
+    def resume_writing(self) -> None:
+        self.told.append("resume")
 
 
 def streaming(*, tail: deque[bytes] | None = None) -> tuple[ChunkStream, Rest]:
     """A stream whose size of chunk has been seen before."""
     ChunkedBody().feed(WHOLE)
     rest = Rest(ChunkedBody())
-    return ChunkStream(rest, rest.body, rest.written.append, tail), rest  # type: ignore[arg-type]
+    made: Any = ChunkStream
+    return made(rest, rest, rest.body, rest.written.append, tail), rest
 
 
 def test_a_whole_chunk_of_a_known_size_goes_on_as_it_is() -> None:
     tail: deque[bytes] = deque()
     stream, rest = streaming(tail=tail)
-    stream.feed(WHOLE)
-    stream.feed(chunk(b"data: 2\n\n"))
+    stream.data_received(WHOLE)
+    stream.data_received(chunk(b"data: 2\n\n"))
     assert rest.fed == []
     assert rest.written == [WHOLE, chunk(b"data: 2\n\n")] == list(tail)
     assert rest.body.sent == 2 * len(WHOLE)
@@ -67,7 +79,7 @@ def test_a_whole_chunk_of_a_known_size_goes_on_as_it_is() -> None:
 )
 def test_anything_else_is_left_to_the_relaying(piece: bytes) -> None:
     stream, rest = streaming()
-    stream.feed(piece)
+    stream.data_received(piece)
     assert rest.fed == [piece]
 
 
@@ -77,7 +89,7 @@ def test_anything_else_is_left_to_the_relaying(piece: bytes) -> None:
 def test_a_chunk_that_lies_about_its_size_is_refused(piece: bytes) -> None:
     stream, _ = streaming()
     with pytest.raises(BadResponse):
-        stream.feed(piece)
+        stream.data_received(piece)
 
 
 def test_what_looks_like_a_chunk_within_a_chunk_is_payload() -> None:
@@ -86,7 +98,7 @@ def test_what_looks_like_a_chunk_within_a_chunk_is_payload() -> None:
     framed = chunk(payload)
     at = framed.index(WHOLE)
     for piece in (framed[:at], WHOLE, framed[at + len(WHOLE) :], LAST_CHUNK):
-        stream.feed(piece)
+        stream.data_received(piece)
     assert rest.written == [chunk(b"before"), chunk(WHOLE), chunk(b"after"), LAST_CHUNK]
 
 
@@ -102,7 +114,7 @@ def test_wherever_it_is_cut_the_client_gets_the_same(
     ends = sorted({min(cut, len(framed)) for cut in cuts} | {len(framed)})
     for begin, end in zip([0, *ends], ends, strict=False):
         if end > begin:
-            stream.feed(framed[begin:end])
+            stream.data_received(framed[begin:end])
     whole = ChunkedBody()
     assert _payload(b"".join(rest.written)) == _payload(whole.feed(framed)) == b"".join(payloads)
     assert rest.body.ended and not rest.body.excess
@@ -118,8 +130,18 @@ def _payload(framed: bytes) -> bytes:
     return out
 
 
-def test_the_end_and_the_waits_are_the_relayings() -> None:
+def test_the_end_and_the_waits_are_the_connections() -> None:
     stream, rest = streaming()
-    stream.upstream_paused(True)
-    stream.lost(None)
-    assert rest.told == [True, None]
+    stream.pause_writing()
+    stream.resume_writing()
+    stream.eof_received()
+    stream.connection_lost(None)
+    assert rest.told == ["pause", "resume", "end", None]
+
+
+def test_after_its_last_chunk_the_connection_has_its_place_again() -> None:
+    stream, rest = streaming()
+    stream.data_received(WHOLE)
+    assert rest.transport.get_protocol() is stream
+    stream.data_received(LAST_CHUNK)
+    assert rest.transport.get_protocol() is rest

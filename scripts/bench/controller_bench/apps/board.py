@@ -22,10 +22,10 @@ from vast_pyworker.controller.traffic.native import ROUTE_PATH, native_routes
 from vast_pyworker.controller.traffic.switchboard import Switchboard
 from vast_pyworker.engine import Exchange
 from vast_pyworker.engine.running import RunningServer
+from vast_pyworker.engine.worker import SWITCH_S
 
 _JSON = (("Content-Type", "application/json"),)
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-_SWITCH_S = 0.0005  # as the engine's worker class has it
 
 
 class App:
@@ -80,7 +80,7 @@ def main(kind: str, workers: str, groups: str) -> None:
         uvloop.run(serve_bare())
         return
     app = board(int(workers), int(groups)) if kind == "board" else constant()
-    sys.setswitchinterval(_SWITCH_S)
+    sys.setswitchinterval(SWITCH_S)
     gc.collect()
     gc.freeze()
     with RunningServer(app, new_loop=uvloop.new_event_loop) as running:
