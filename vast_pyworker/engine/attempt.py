@@ -71,6 +71,8 @@ class Attempt(msgspec.Struct, eq=False):  # a Struct is made in a third of a cla
             self._send_over(idle.pop())
         else:
             self._dial(pool)
+        if not idle:
+            pool.keep_spare()
 
     def _send_over(self, connection: UpstreamConnection) -> None:
         self._connection = connection

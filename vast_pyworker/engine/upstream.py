@@ -17,6 +17,9 @@ from .response_head import ResponseHead
 # request is not written into one that is being closed.
 IDLE_S = 4.0
 MOST_IDLE = 256
+# A model server may hold a thread for each connection: one to spare is kept only of one that
+# has shown that it takes this many.
+SPARE_FROM = 8
 
 
 class Carried(Protocol):
@@ -66,6 +69,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
+        self.pool.open += 1
         on_made, self.on_made = self.on_made, None
         if on_made is not None:
             on_made(self)
@@ -84,6 +88,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         carried, self.carried = self.carried, None
+        self.pool.open -= 1
         self.pool.forget(self)
         if carried is not None:
             carried.lost(exc)
@@ -116,11 +121,14 @@ class UpstreamConnection(asyncio.Protocol):
 
 
 class Pool:
-    """Connections to one origin; ``idle`` are those free for use, the last used one last."""
+    """Connections to one origin: ``open`` counts them, ``idle`` are those free for use, the last
+    used one last."""
 
     def __init__(self, origin: Origin, loop: asyncio.AbstractEventLoop) -> None:
         self.origin = origin
         self._loop = loop
+        self._dialling: asyncio.Task[None] | None = None
+        self.open = 0
         self.idle: list[UpstreamConnection] = []
         self.now = loop.time()
 
@@ -139,6 +147,19 @@ class Pool:
         else:
             await loop.create_connection(make, origin.host, origin.port, ssl=origin.tls)
 
+    def keep_spare(self) -> None:
+        """The last idle connection is taken: dial one for whoever comes next, where many come."""
+        if self.open >= SPARE_FROM and self._dialling is None:
+            self._dialling = self._loop.create_task(self._dial_spare())
+
+    async def _dial_spare(self) -> None:
+        try:
+            await self.dial(UpstreamConnection.release)
+        except OSError:
+            pass  # whoever needs one dials again, and is told
+        finally:
+            self._dialling = None
+
     def forget(self, connection: UpstreamConnection) -> None:
         if connection.idle_since and connection in self.idle:
             self.idle.remove(connection)
@@ -151,6 +172,8 @@ class Pool:
             idle.pop(0).transport.close()  # the oldest
 
     def close(self) -> None:
+        if self._dialling is not None:
+            self._dialling.cancel()
         while self.idle:
             self.idle.pop().transport.abort()
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +19,16 @@ from vast_pyworker.engine.certificates import contexts
 from vast_pyworker.engine.fake_transport import FakeTransport
 from vast_pyworker.engine.fakes import Message, ScriptedServer, Wire, connect, whole
 from vast_pyworker.engine.running import RunningServer
-from vast_pyworker.engine.upstream import IDLE_S, MOST_IDLE, Pool, UpstreamConnection
+from vast_pyworker.engine.upstream import IDLE_S, MOST_IDLE, SPARE_FROM, Pool, UpstreamConnection
 
 GET = b"GET / HTTP/1.1\r\nHost: worker\r\n\r\n"
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.005)
 
 
 class Unobserved:
@@ -158,6 +168,40 @@ def test_an_idle_connection_that_is_about_to_close_gets_no_request(clock: Clock)
     connection = clock.idle(at=1.0)
     connection.eof_received()
     assert len(clock.pool) == 0
+
+
+@pytest.mark.parametrize(("asked", "opened"), [(SPARE_FROM - 1, SPARE_FROM - 1), (10, 11)])
+def test_where_many_are_in_use_one_more_is_ready(asked: int, opened: int, new_loop: Any) -> None:
+    go_on = threading.Event()
+
+    def slow(wire: Wire, request: Message) -> None:
+        go_on.wait(10)
+        echo(wire, request)
+
+    with ExitStack() as stack:
+        upstream = stack.enter_context(ScriptedServer(slow))
+        origin = Origin(upstream.url)
+        server = stack.enter_context(RunningServer(relaying_app(origin), new_loop=new_loop))
+        wires = [stack.enter_context(connect(server.address)) for _ in range(asked)]
+        for wire in wires:
+            wire.send(GET)
+            upstream.requests.get(timeout=10)
+        pool = server.call(lambda: server.server.pools[origin])
+        wait_until(lambda: server.call(lambda: (pool.open, len(pool))) == (opened, opened - asked))
+        go_on.set()
+        assert all(wire.read_message().status == 200 for wire in wires)
+
+
+def test_a_spare_connection_that_cannot_be_had_is_nobodys_failure() -> None:
+    clock = Clock()  # where nobody listens
+    clock.pool.open = SPARE_FROM
+    clock.pool.keep_spare()
+    clock.loop.run_until_complete(asyncio.sleep(0.1))
+    assert len(clock.pool) == 0
+    clock.pool.keep_spare()
+    clock.pool.close()
+    clock.loop.run_until_complete(asyncio.sleep(0))
+    clock.loop.close()
 
 
 def test_idle_connections_do_not_stay_for_ever() -> None:
