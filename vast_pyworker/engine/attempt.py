@@ -101,6 +101,12 @@ class Attempt(msgspec.Struct, eq=False):  # a Struct is made in a third of a cla
         else:
             self._wait_for(FIRST_BYTE, self._plan.timeouts.first_byte_s)
             self._send_over(connection)
+            if self._paused:  # uvloop begins to read after this call, whatever was asked within
+                self._server.loop.call_soon(self._hold_back, connection)
+
+    def _hold_back(self, connection: UpstreamConnection) -> None:
+        if self._paused and self._connection is connection:
+            connection.transport.pause_reading()
 
     def _wait_for(self, what: str, limit_s: float) -> None:
         """A new wait begins; ``limit_s`` 0: for as long as it takes."""

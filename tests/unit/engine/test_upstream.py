@@ -18,9 +18,11 @@ from vast_pyworker.engine import Origin, RelayPlan
 from vast_pyworker.engine.certificates import contexts
 from vast_pyworker.engine.fake_transport import FakeTransport
 from vast_pyworker.engine.fakes import Message, ScriptedServer, Wire, connect, whole
+from vast_pyworker.engine.framing import LAST_CHUNK, chunk
 from vast_pyworker.engine.running import RunningServer
 from vast_pyworker.engine.upstream import IDLE_S, MOST_IDLE, SPARE_FROM, Pool, UpstreamConnection
 
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 GET = b"GET / HTTP/1.1\r\nHost: worker\r\n\r\n"
 
 
@@ -99,6 +101,55 @@ def test_a_model_server_with_tls_is_reached_and_its_name_checked(
         assert ask(trusted, new_loop).body.startswith(b"127.0.0.1:")
         answer = ask(stranger, new_loop)
         assert answer.status == 502 and b"cannot be reached" in answer.body
+
+
+def test_streams_over_tls_on_both_sides_leave_their_connection_for_the_next(
+    tmp_path: Path, new_loop: Any
+) -> None:
+    server_tls, client_tls = contexts(tmp_path)
+
+    def stream(wire: Wire, request: Message) -> None:
+        wire.send(STREAM + chunk(b"data: 0\n\n"))
+        for _ in range(20):
+            wire.send(chunk(b"data: 1\n\n"))
+        wire.send(LAST_CHUNK)
+
+    with ScriptedServer(stream, tls=server_tls) as upstream:
+        origin = Origin(upstream.url)
+        origin.tls = client_tls
+        app = relaying_app(origin)
+        with (
+            RunningServer(app, tls=server_tls, new_loop=new_loop) as server,
+            connect(server.address, tls=client_tls) as wire,
+        ):
+            for _ in range(3):
+                wire.send(GET)
+                assert wire.read_message().body == b"data: 0\n\n" + 20 * b"data: 1\n\n"
+        assert upstream.opened == 1
+
+
+def test_a_new_connection_is_not_read_while_the_client_takes_nothing(new_loop: Any) -> None:
+    with ScriptedServer(echo) as upstream:
+        plan = RelayPlan(Origin(upstream.url), "/model", method="GET")
+        seen: list[Any] = []
+
+        def relay(exchange: Any) -> None:
+            seen.append(exchange)
+            exchange.client.pause_writing()
+            exchange.relay(plan, b"", Unobserved())
+
+        def app(environ: Any, start_response: Any) -> list[bytes]:
+            environ["pyworker.handler"] = relay
+            return []
+
+        with RunningServer(app, new_loop=new_loop) as server, connect(server.address) as wire:
+            wire.send(GET)
+            upstream.requests.get(timeout=10)
+            time.sleep(0.2)
+            (exchange,) = seen
+            assert server.call(lambda: exchange.status) == 0
+            server.call(exchange.client.resume_writing)
+            assert wire.read_message().status == 200
 
 
 def test_a_name_that_does_not_resolve_is_502(new_loop: Any) -> None:
