@@ -68,7 +68,10 @@ class Attempt(msgspec.Struct, eq=False):  # a Struct is made in a third of a cla
         pool = self._server.pools[self._plan.origin]
         idle = pool.idle
         if idle:
-            self._send_over(idle.pop())
+            connection = idle.pop()
+            self._send_over(connection)
+            if self._paused:
+                connection.transport.pause_reading()
         else:
             self._dial(pool)
         if not idle:
@@ -77,8 +80,6 @@ class Attempt(msgspec.Struct, eq=False):  # a Struct is made in a third of a cla
     def _send_over(self, connection: UpstreamConnection) -> None:
         self._connection = connection
         connection.carried = self
-        if self._paused:
-            connection.transport.pause_reading()
         connection.transport.write(self._request)
 
     def _dial(self, pool: Pool) -> None:
@@ -101,7 +102,7 @@ class Attempt(msgspec.Struct, eq=False):  # a Struct is made in a third of a cla
         else:
             self._wait_for(FIRST_BYTE, self._plan.timeouts.first_byte_s)
             self._send_over(connection)
-            if self._paused:  # uvloop begins to read after this call, whatever was asked within
+            if self._paused:  # not yet: a loop begins to read after this, whatever was asked before
                 self._server.loop.call_soon(self._hold_back, connection)
 
     def _hold_back(self, connection: UpstreamConnection) -> None:
