@@ -104,7 +104,7 @@ def test_a_model_server_with_tls_is_reached_and_its_name_checked(
 
 
 def test_streams_over_tls_on_both_sides_leave_their_connection_for_the_next(
-    tmp_path: Path, new_loop: Any
+    tmp_path: Path,
 ) -> None:
     server_tls, client_tls = contexts(tmp_path)
 
@@ -119,7 +119,7 @@ def test_streams_over_tls_on_both_sides_leave_their_connection_for_the_next(
         origin.tls = client_tls
         app = relaying_app(origin)
         with (
-            RunningServer(app, tls=server_tls, new_loop=new_loop) as server,
+            RunningServer(app, tls=server_tls, new_loop=uvloop.new_event_loop) as server,
             connect(server.address, tls=client_tls) as wire,
         ):
             for _ in range(3):
