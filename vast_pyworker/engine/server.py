@@ -15,6 +15,7 @@ import ssl
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from email.utils import formatdate
 from socket import AF_UNIX, socket
 from typing import IO, Any, Protocol
@@ -230,7 +231,8 @@ class Server:
             if isinstance(relaying, Relaying):
                 relaying.interrupt("This server is shutting down; try another.")
         for connection in tuple(self.connections):
-            connection.transport.abort()
+            with suppress(AttributeError):  # asyncio's TLS of 3.11.2 where it is closed already
+                connection.transport.abort()
         end = self.loop.time() + _CLOSE_S
         while self.connections and self.loop.time() < end:
             await asyncio.sleep(0.01)
